@@ -1,0 +1,134 @@
+//! A scenario with everything drawn and decided: what one run does, and all that it needs.
+//!
+//! *Assumes* that it came from [`crate::Scenario::resolve`], or from a `scenario.resolved.yaml`
+//! that did. *Guarantees* that no field is left to be guessed at: two runs of equal values are
+//! the same experiment.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::{FailureKind, InjectorKind, RouterKind, Strategy, TopologyKind};
+use crate::topology::Topology;
+use crate::units::Span;
+
+/// One run of a scenario in one arm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResolvedScenario {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Which graph the topology was generated from.
+    pub topology_kind: TopologyKind,
+    /// Number of routers, without the injector.
+    pub size: usize,
+    /// How the failure is survived.
+    pub strategy: Strategy,
+    /// Number of this run within its arm, from 0.
+    pub run_index: u32,
+    /// Seed of this run; equal for the runs of the same index in all arms, so that arms are
+    /// compared on equal draws.
+    pub seed: u64,
+    /// Settings of every router.
+    pub router: RouterSettings,
+    /// Settings of the injector.
+    pub injector: InjectorSettings,
+    /// What fails, and when.
+    pub failure: FailureSettings,
+    /// How long a run may take.
+    pub deadlines: Deadlines,
+    /// The network.
+    pub topology: Topology,
+}
+
+/// Settings that all routers share. The same in all arms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RouterSettings {
+    /// The implementation.
+    pub kind: RouterKind,
+    /// Minimum Route Advertisement Interval (RFC 4271, section 9.2.1.1), whole seconds for FRR.
+    pub mrai: Span,
+    /// ConnectRetryTime (RFC 4271, section 10).
+    pub connect_retry: Span,
+    /// KeepaliveTime (RFC 4271, section 10).
+    pub keepalive: Span,
+    /// HoldTime (RFC 4271, section 10).
+    pub hold_time: Span,
+    /// Time for which routes of a restarting peer are kept once its session is back (RFC 4724,
+    /// section 4.2).
+    pub stale_path_time: Span,
+    /// Further configuration lines, by router name.
+    pub extra_config: BTreeMap<String, Vec<String>>,
+}
+
+/// Settings of the injector.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InjectorSettings {
+    /// The implementation.
+    pub kind: InjectorKind,
+    /// Restart Time that the injector advertises under Graceful Restart (RFC 4724, section 3).
+    pub restart_time: Span,
+    /// Number of ASNs in the AS path of the destination on the backup link.
+    pub backup_path_length: usize,
+    /// Routes announced on the primary session after the restart, to make it last.
+    pub filler: Option<Filler>,
+}
+
+/// Further prefixes that the injector announces on the primary session after its restart, and
+/// that the primary router filters, so that re-synchronising takes a set time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Filler {
+    /// Number of prefixes.
+    pub count: u32,
+    /// Prefixes announced per second.
+    pub rate_per_s: u32,
+}
+
+impl Filler {
+    /// Time that announcing all of it takes.
+    #[must_use]
+    pub fn duration(&self) -> Span {
+        Span::from_secs_f64(f64::from(self.count) / f64::from(self.rate_per_s))
+    }
+}
+
+/// What fails, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FailureSettings {
+    /// What fails.
+    pub kind: FailureKind,
+    /// Time from the settled lab to the failure: drawn uniformly over one MRAI.
+    pub phase: Span,
+    /// `forwarding` only: time until the injector notices and withdraws the destination.
+    pub detect_delay: Span,
+}
+
+/// How long the phases of a run may take before that becomes a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Deadlines {
+    /// From the start of the daemons until all sessions are Established.
+    pub established: Span,
+    /// From Established to settled.
+    pub settled: Span,
+    /// From the failure to the new quiet.
+    pub quiet: Span,
+}
+
+impl ResolvedScenario {
+    /// Name of the run and of its directory: arm, number and seed.
+    #[must_use]
+    pub fn run_id(&self) -> String {
+        format!("{}-{:04}-{:016x}", self.strategy, self.run_index, self.seed)
+    }
+
+    /// How long neither a table nor an UPDATE for the destination may change for the network to
+    /// count as quiet: 2 x MRAI + 1 s, at least 4 s.
+    #[must_use]
+    pub fn quiet_period(&self) -> Span {
+        quiet_period(self.router.mrai)
+    }
+}
+
+/// The quiet period that belongs to an MRAI.
+pub(crate) fn quiet_period(mrai: Span) -> Span {
+    Span::from_secs_f64((2.0 * mrai.as_secs_f64() + 1.0).max(4.0))
+}

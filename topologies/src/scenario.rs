@@ -1,0 +1,183 @@
+//! Scenarios: from a YAML file to a value that can be run.
+//!
+//! *Assumes* a text, or a readable file. *Guarantees* that a [`Scenario`] is runnable: every
+//! refusal happens here, with file, line, column and what would be right, and
+//! [`Scenario::resolve`] cannot fail.
+
+mod authored;
+mod network;
+mod refusal;
+mod resolve;
+mod syntax;
+mod validate;
+
+use std::num::NonZeroU32;
+use std::path::Path;
+
+use ipnet::Ipv4Net;
+
+use crate::graph::Graph;
+use crate::kinds::{FailureKind, Strategy, TopologyKind};
+use crate::resolved::{Deadlines, InjectorSettings, RouterSettings};
+use crate::units::Span;
+
+pub(crate) use authored::Authored;
+pub use refusal::{Refusal, ScenarioError};
+
+/// A checked scenario: what is run, how often, and what is left to the seed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    name: String,
+    description: Option<String>,
+    topology_kind: TopologyKind,
+    graph: Graph,
+    shuffle: bool,
+    primary: usize,
+    backup: Option<usize>,
+    router: RouterSettings,
+    injector: InjectorSettings,
+    destination: Ipv4Net,
+    failure: FailureKind,
+    detect_delay: Span,
+    strategies: Vec<Strategy>,
+    runs: u32,
+    seed: u64,
+    deadlines: Deadlines,
+    text: String,
+}
+
+impl Scenario {
+    /// Reads and checks a scenario file.
+    ///
+    /// # Errors
+    /// If there is no such file, if it cannot be read as text, or if it is no valid scenario.
+    pub fn load(path: &Path) -> Result<Self, ScenarioError> {
+        let octets = std::fs::read(path).map_err(|source| {
+            let path = path.to_owned();
+            match source.kind() {
+                std::io::ErrorKind::NotFound => ScenarioError::NotFound { path },
+                std::io::ErrorKind::IsADirectory => ScenarioError::Directory { path },
+                _ => ScenarioError::Unreadable { path, source },
+            }
+        })?;
+        let text = String::from_utf8(octets).map_err(|e| not_utf8(path, &e))?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Checks a scenario's text; `file` is what refusals call it.
+    ///
+    /// # Errors
+    /// If it is no valid scenario.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ScenarioError> {
+        syntax::read(text)
+            .and_then(|authored| validate::scenario(authored, text))
+            .map_err(|flaw| flaw.in_text(text, file).into())
+    }
+
+    /// The same scenario with another number of runs per arm.
+    #[must_use]
+    pub fn with_runs(self, runs: NonZeroU32) -> Self {
+        Self {
+            runs: runs.get(),
+            ..self
+        }
+    }
+
+    /// The same scenario with another seed.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// The same scenario with these arms, each once, in the order given; with no arm given, its
+    /// own.
+    #[must_use]
+    pub fn with_strategies(self, strategies: &[Strategy]) -> Self {
+        let mut once: Vec<Strategy> = Vec::new();
+        for s in strategies {
+            if !once.contains(s) {
+                once.push(*s);
+            }
+        }
+        if once.is_empty() {
+            return self;
+        }
+        Self {
+            strategies: once,
+            ..self
+        }
+    }
+
+    /// Name of the scenario, fit for a file name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the scenario is for, if its author says so.
+    #[must_use]
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    /// The graph that the topology is generated from.
+    #[must_use]
+    pub const fn topology_kind(&self) -> TopologyKind {
+        self.topology_kind
+    }
+
+    /// Number of routers, without the injector.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.graph.size()
+    }
+
+    /// Settings of every router.
+    #[must_use]
+    pub const fn router(&self) -> &RouterSettings {
+        &self.router
+    }
+
+    /// What fails.
+    #[must_use]
+    pub const fn failure(&self) -> FailureKind {
+        self.failure
+    }
+
+    /// The arms, in the author's order: at least one, none twice.
+    #[must_use]
+    pub fn strategies(&self) -> &[Strategy] {
+        &self.strategies
+    }
+
+    /// Number of runs per arm, at least 1.
+    #[must_use]
+    pub const fn runs(&self) -> u32 {
+        self.runs
+    }
+
+    /// What all chance is drawn from.
+    #[must_use]
+    pub const fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The author's own text, to be kept beside the results.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> ScenarioError {
+    let octets = error.as_bytes();
+    let at = error.utf8_error().valid_up_to();
+    let before = String::from_utf8_lossy(&octets[..at]);
+    let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+    ScenarioError::NotUtf8 {
+        path: path.to_owned(),
+        line: 1 + before.matches('\n').count(),
+        column: 1 + before[line_start..].chars().count(),
+        octet: octets.get(at).copied().unwrap_or(0),
+    }
+}

@@ -1,0 +1,243 @@
+//! The scenario as its author writes it: the shape of the YAML, and nothing checked beyond it.
+//!
+//! *Assumes* serde-saphyr as the reader, which alone knows places. *Guarantees* that an unknown
+//! or repeated key is refused, that each value remembers the place it was written at, and that
+//! the doc comments here are the published JSON Schema's descriptions.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_saphyr::{Location, Spanned};
+
+use crate::kinds::{FailureKind, InjectorKind, RouterKind, Strategy, TopologyKind};
+use crate::units::Span;
+
+/// A value and the place it was written at.
+#[derive(Debug, Clone)]
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) place: Location,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Spanned {
+            value, referenced, ..
+        } = Spanned::deserialize(deserializer)?;
+        Ok(Self {
+            value,
+            place: referenced,
+        })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// A flaplab scenario: a topology of BGP routers, what fails in it, and how often.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "flaplab scenario", rename = "Scenario")]
+pub(crate) struct Authored {
+    /// Version of this format.
+    #[schemars(range(min = 1, max = 1), extend("default" = 1))]
+    pub(crate) schema: Option<At<u32>>,
+    /// Name of the scenario, part of file names: letters, digits, `.`, `_` and `-`, at most 64.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"))]
+    pub(crate) name: At<String>,
+    /// What the scenario is for, in the author's words.
+    pub(crate) description: Option<String>,
+    /// The graph of the routers.
+    pub(crate) topology: At<AuthoredTopology>,
+    /// Settings of every router, the same in all arms.
+    pub(crate) router: Option<AuthoredRouter>,
+    /// The BGP speaker that announces the destination and is made to fail.
+    pub(crate) injector: Option<AuthoredInjector>,
+    /// The IPv4 prefix that the injector announces and whose reachability is measured.
+    #[schemars(with = "Option<String>", extend("format" = "ipv4-prefix", "default" = "198.51.100.0/24"))]
+    pub(crate) destination: Option<At<String>>,
+    /// What fails.
+    pub(crate) failure: AuthoredFailure,
+    /// The arms to compare.
+    #[schemars(length(min = 1), extend("uniqueItems" = true, "default" = ["none", "graceful-restart"]))]
+    pub(crate) strategies: Option<At<Vec<At<Strategy>>>>,
+    /// Number of runs per arm.
+    #[schemars(range(min = 1, max = 9999), extend("default" = 10))]
+    pub(crate) runs: Option<At<i64>>,
+    /// What all chance is drawn from.
+    #[schemars(extend("default" = 1))]
+    pub(crate) seed: Option<At<u64>>,
+    /// How long the phases of a run may take before that becomes a finding.
+    pub(crate) deadlines: Option<AuthoredDeadlines>,
+}
+
+/// The graph of the routers, named `r1`, `r2`, ...
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Topology")]
+pub(crate) struct AuthoredTopology {
+    /// The graph that the topology is generated from.
+    pub(crate) kind: At<TopologyKind>,
+    /// Number of routers, without the injector. Optional with `edges`.
+    #[schemars(range(min = 2, max = 500))]
+    pub(crate) size: Option<At<i64>>,
+    /// Kind `edges` only: the pairs of routers that peer, such as `[r1, r2]`.
+    pub(crate) edges: Option<At<Vec<At<Edge>>>>,
+    /// Whether each run draws its router ids and address order from its seed.
+    #[schemars(extend("default" = false))]
+    pub(crate) shuffle: Option<bool>,
+}
+
+/// Two routers that peer.
+pub(crate) type Edge = (At<String>, At<String>);
+
+/// Settings of every router.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Router")]
+pub(crate) struct AuthoredRouter {
+    /// The implementation.
+    #[schemars(extend("default" = "frr"))]
+    pub(crate) kind: Option<RouterKind>,
+    /// Minimum Route Advertisement Interval (RFC 4271, section 9.2.1.1); FRR: whole seconds, at most 600.
+    #[schemars(extend("default" = "5s"))]
+    pub(crate) mrai: Option<At<Span>>,
+    /// ConnectRetryTime (RFC 4271, section 10).
+    #[schemars(extend("default" = "1s"))]
+    pub(crate) connect_retry: Option<At<Span>>,
+    /// KeepaliveTime (RFC 4271, section 10), at most a third of the hold time.
+    #[schemars(extend("default" = "60s"))]
+    pub(crate) keepalive: Option<At<Span>>,
+    /// HoldTime (RFC 4271, section 10), at least 3 s.
+    #[schemars(extend("default" = "180s"))]
+    pub(crate) hold_time: Option<At<Span>>,
+    /// How long the routes of a restarting peer are kept once its session is back (RFC 4724, section 4.2).
+    #[schemars(extend("default" = "360s"))]
+    pub(crate) stale_path_time: Option<At<Span>>,
+    /// Further configuration lines in the router's own language, by router name.
+    pub(crate) extra_config: Option<ExtraConfig>,
+}
+
+/// The injector.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Injector")]
+pub(crate) struct AuthoredInjector {
+    /// The implementation.
+    #[schemars(extend("default" = "exabgp"))]
+    pub(crate) kind: Option<InjectorKind>,
+    /// The router that hears the destination with the short AS path.
+    #[schemars(extend("default" = "r1"))]
+    pub(crate) primary: Option<At<String>>,
+    /// The router that hears the destination with an AS path longer than any through the primary. In a b-clique `r2` unless given; elsewhere none.
+    pub(crate) backup: Option<At<String>>,
+    /// Restart Time that the injector advertises under Graceful Restart (RFC 4724, section 3).
+    #[schemars(extend("default" = "120s"))]
+    pub(crate) restart_time: Option<At<Span>>,
+    /// Further prefixes announced on the primary session after the restart, to make it last.
+    pub(crate) filler: Option<At<AuthoredFiller>>,
+}
+
+/// Routes that stretch the injector's re-synchronising.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Filler")]
+pub(crate) struct AuthoredFiller {
+    /// Number of prefixes.
+    #[schemars(range(min = 1, max = 65536))]
+    pub(crate) count: At<i64>,
+    /// Prefixes announced per second.
+    #[schemars(range(min = 1, max = 2000))]
+    pub(crate) rate: At<i64>,
+}
+
+/// What fails.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Failure")]
+pub(crate) struct AuthoredFailure {
+    /// What fails.
+    pub(crate) kind: At<FailureKind>,
+    /// Kind `forwarding` only: time until the injector notices and withdraws the destination.
+    #[schemars(extend("default" = "0s"))]
+    pub(crate) detect_delay: Option<At<Span>>,
+}
+
+/// How long the phases of a run may take.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Deadlines")]
+pub(crate) struct AuthoredDeadlines {
+    /// From the start of the daemons until all sessions are Established.
+    #[schemars(extend("default" = "60s"))]
+    pub(crate) established: Option<At<Span>>,
+    /// From Established to settled.
+    #[schemars(extend("default" = "180s"))]
+    pub(crate) settled: Option<At<Span>>,
+    /// From the failure to the new quiet.
+    #[schemars(extend("default" = "600s"))]
+    pub(crate) quiet: Option<At<Span>>,
+}
+
+/// A mapping from router names to lines, in the author's order, with the place of each name.
+#[derive(Debug)]
+pub(crate) struct ExtraConfig(pub(crate) Vec<(At<String>, Vec<At<String>>)>);
+
+impl<'de> Deserialize<'de> for ExtraConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = ExtraConfig;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping from router names to lists of lines")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(ExtraConfig(entries))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+impl JsonSchema for ExtraConfig {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "ExtraConfig".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "patternProperties": {
+                "^r[1-9][0-9]*$": { "type": "array", "items": { "type": "string" } }
+            },
+            "additionalProperties": false
+        })
+    }
+}
+
+/// The version alone, to say the one thing that matters about a file of a later one.
+#[derive(Debug, Deserialize)]
+pub(crate) struct VersionOnly {
+    pub(crate) schema: Option<At<i64>>,
+}
