@@ -1,0 +1,149 @@
+//! A campaign directory: the runs of one scenario over all its arms, with its results.
+//!
+//! *Assumes* that runs may be added from several threads, each under a name of its own.
+//! *Guarantees* that an existing campaign is never overwritten, and that the scenario's text is
+//! kept as its author wrote it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::rundir::RunDir;
+use crate::storage::{DirError, check_name, create_new_dir, io_error, read_text, write_atomically};
+
+/// One campaign directory, by its path. Cheap: nothing is held open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CampaignDir {
+    path: PathBuf,
+}
+
+impl CampaignDir {
+    /// Makes a new one, with its parents and the scenario's text.
+    ///
+    /// # Errors
+    /// [`DirError::Exists`] if there is anything at that path already.
+    pub fn create(path: impl Into<PathBuf>, scenario_text: &str) -> Result<Self, DirError> {
+        let dir = Self { path: path.into() };
+        create_new_dir(&dir.path)?;
+        let runs = dir.runs_dir();
+        fs::create_dir(&runs).map_err(io_error("create", &runs))?;
+        write_atomically(&dir.scenario_path(), scenario_text.as_bytes())?;
+        Ok(dir)
+    }
+
+    /// One that is there already.
+    ///
+    /// # Errors
+    /// [`DirError::NotACampaign`] if it has no `scenario.yaml` or no `runs/`.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, DirError> {
+        let dir = Self { path: path.into() };
+        let missing = if !dir.path.is_dir() {
+            fs::read_dir(&dir.path).map_err(io_error("open", &dir.path))?;
+            "directory"
+        } else if !dir.scenario_path().is_file() {
+            "scenario.yaml"
+        } else if !dir.runs_dir().is_dir() {
+            "runs/"
+        } else {
+            return Ok(dir);
+        };
+        Err(DirError::NotACampaign {
+            path: dir.path,
+            missing,
+        })
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The text of the scenario, as its author wrote it.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn scenario_text(&self) -> Result<String, DirError> {
+        read_text(&self.scenario_path())
+    }
+
+    /// Makes the directory of a new run.
+    ///
+    /// # Errors
+    /// If the name cannot be a directory's, or there is a run of that name.
+    pub fn create_run(&self, run_id: &str) -> Result<RunDir, DirError> {
+        check_name("run", run_id)?;
+        RunDir::create(self.run_path(run_id))
+    }
+
+    /// Where the run of that name is.
+    #[must_use]
+    pub fn run_path(&self, run_id: &str) -> PathBuf {
+        self.runs_dir().join(run_id)
+    }
+
+    /// All runs, sorted by name, those without a manifest too: a run that was killed at its very
+    /// start has none, and whoever reads the campaign should say so.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn runs(&self) -> Result<Vec<RunDir>, DirError> {
+        let runs = self.runs_dir();
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&runs).map_err(io_error("read", &runs))? {
+            let entry = entry.map_err(io_error("read", &runs))?;
+            if entry.path().is_dir() {
+                found.push(RunDir::at(entry.path()));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// `scenario.yaml`: the author's text.
+    #[must_use]
+    pub fn scenario_path(&self) -> PathBuf {
+        self.path.join("scenario.yaml")
+    }
+
+    /// `runs/`.
+    #[must_use]
+    pub fn runs_dir(&self) -> PathBuf {
+        self.path.join("runs")
+    }
+
+    /// `metrics.csv`: a row per run and router.
+    #[must_use]
+    pub fn metrics_csv(&self) -> PathBuf {
+        self.path.join("metrics.csv")
+    }
+
+    /// `metrics.parquet`: the same table.
+    #[must_use]
+    pub fn metrics_parquet(&self) -> PathBuf {
+        self.path.join("metrics.parquet")
+    }
+
+    /// `summary.csv`: a row per scenario, arm and metric.
+    #[must_use]
+    pub fn summary_csv(&self) -> PathBuf {
+        self.path.join("summary.csv")
+    }
+
+    /// `sessions.csv`: a row per run and directed BGP session.
+    #[must_use]
+    pub fn sessions_csv(&self) -> PathBuf {
+        self.path.join("sessions.csv")
+    }
+
+    /// `findings.csv`: a row per finding, of the runs and of the analysis.
+    #[must_use]
+    pub fn findings_csv(&self) -> PathBuf {
+        self.path.join("findings.csv")
+    }
+
+    /// `figures/`.
+    #[must_use]
+    pub fn figures_dir(&self) -> PathBuf {
+        self.path.join("figures")
+    }
+}

@@ -1,0 +1,25 @@
+//! The run-directory format of flaplab: types, writer, reader.
+//!
+//! *Assumes* that only the harness writes, and only before a run is sealed. *Guarantees* that
+//! what one version wrote, the reader of the same schema version reads on any machine; how the
+//! data was made, and what it means, is no matter of this crate.
+
+pub mod bgp;
+pub mod campaign;
+pub mod event;
+pub mod finding;
+pub mod log;
+pub mod manifest;
+pub mod pcapfile;
+pub mod reference;
+pub mod rtmon;
+pub mod rundir;
+pub mod storage;
+
+pub use campaign::CampaignDir;
+pub use event::{Event, EventKind, LinkRef, Phase};
+pub use finding::{Finding, FindingKind, Severity};
+pub use log::{BrokenLine, EventLog, FindingLog, Lines};
+pub use manifest::{Clock, Host, Manifest, RecorderStats, SCHEMA_VERSION, Status};
+pub use rundir::RunDir;
+pub use storage::DirError;
