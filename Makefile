@@ -1,0 +1,58 @@
+# The two commands of the README, `make reproduce` and `make test`, and nothing clever.
+
+# Of `make reproduce`: runs of each arm of each scenario (RUNS=100 is the full study), and how many
+# labs run side by side. A lab takes 0.5 GiB of memory and next to no CPU.
+RUNS ?= 3
+JOBS ?= 6
+# Of `make bench`: rounds of flaplab and Mininet in turn, and the size of the clique.
+ROUNDS ?= 5
+ROUTERS ?= 16
+
+# A campaign is never overwritten, so each one has the time in its name.
+STAMP := $(shell date -u +%Y%m%dT%H%M%SZ)
+CONTROL := results/runs/surton2014-control-$(STAMP)
+CORRELATED := results/runs/surton2014-correlated-$(STAMP)
+
+CARGO_TARGET_DIR ?= target
+FLAPLAB := $(CARGO_TARGET_DIR)/release/flaplab
+
+.PHONY: help setup build reproduce test bench audit schema clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
+
+setup: ## install what is missing on this machine (scripts/setup --list says what and why)
+	scripts/setup
+
+build: setup ## build the release binary
+	cargo build --release --locked -p flaplab
+
+reproduce: build ## run the study of Surton (2014) on this machine: RUNS=3 JOBS=6
+	$(FLAPLAB) run topologies/scenarios/surton2014-control.yaml --runs $(RUNS) --jobs $(JOBS) --out $(CONTROL)
+	$(FLAPLAB) run topologies/scenarios/surton2014-correlated.yaml --runs $(RUNS) --jobs $(JOBS) --out $(CORRELATED)
+	@echo
+	@echo "Done. Figures (SVG and PDF) and tables (metrics.csv, summary.csv) are in"
+	@echo "  $(CONTROL)"
+	@echo "  $(CORRELATED)"
+
+test: ## format, lints and every test, as the gate runs them
+	scripts/setup --test
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo test --workspace --locked
+	@echo "make test: passed: format, lints, every test"
+
+bench: build ## bring-up and teardown beside Mininet, in turn: ROUNDS=5 ROUTERS=16
+	scripts/setup --bench
+	bench/run --rounds $(ROUNDS) --routers $(ROUTERS) --flaplab "$(FLAPLAB) bench bring-up --routers {routers} --json"
+
+audit: ## licences, duplicates, sources and known vulnerabilities of all dependencies
+	scripts/setup
+	scripts/audit
+
+schema: ## renew topologies/scenario.schema.json after a change of the scenario's types
+	scripts/setup --test
+	UPDATE_SCHEMA=1 cargo test --locked -p topologies schema
+
+clean: ## remove what was built; campaigns in results/runs stay
+	cargo clean
