@@ -75,7 +75,7 @@ pub struct InjectorSettings {
 
 /// Further prefixes that the injector announces on the primary session after its restart, and
 /// that the primary router filters, so that re-synchronising takes a set time.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filler {
     /// Number of prefixes.
     pub count: u32,

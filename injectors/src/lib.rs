@@ -1,0 +1,87 @@
+//! What fails when, and who announces the routes.
+//!
+//! *Assumes* that the harness has made the namespaces and starts the processes. *Guarantees* that
+//! the schedule of a failure is a pure function of the resolved scenario, and that every actuator
+//! reports, on CLOCK_MONOTONIC, when it began and when it was done.
+
+pub mod actuator;
+pub mod announcer;
+pub mod exabgp;
+pub mod schedule;
+
+pub use actuator::{ActuatorError, DropRule, Fired, Interval, Trigger};
+pub use announcer::{AnnouncementPlan, AnnouncerCommand};
+pub use schedule::{Action, Schedule, Step};
+
+use std::path::Path;
+
+use topologies::ResolvedScenario;
+
+/// Which start of the injector a configuration is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// The start before the failure.
+    First,
+    /// The start after the failure.
+    Restart,
+}
+
+impl Start {
+    /// Stem of the files that belong to this start.
+    #[must_use]
+    pub fn stem(self) -> &'static str {
+        match self {
+            Start::First => "first",
+            Start::Restart => "restart",
+        }
+    }
+}
+
+/// A file that an injector or a router reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigFile {
+    /// Name within the node's `config/` directory.
+    pub name: String,
+    /// Contents.
+    pub text: String,
+}
+
+/// A process to start: program, arguments and environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessSpec {
+    /// Short name, for the log file and for messages.
+    pub name: String,
+    /// Program, by absolute path.
+    pub program: String,
+    /// Arguments.
+    pub args: Vec<String>,
+    /// Environment, added to a minimal one.
+    pub env: Vec<(String, String)>,
+}
+
+/// A BGP speaker outside the clique that announces the destination.
+pub trait RouteInjector: Send + Sync {
+    /// Everything it reads for one start. `config_dir` is where the files will lie and
+    /// `run_dir` where its sockets may lie.
+    fn configure(
+        &self,
+        scenario: &ResolvedScenario,
+        start: Start,
+        config_dir: &Path,
+        run_dir: &Path,
+    ) -> Vec<ConfigFile>;
+
+    /// The process of one start.
+    fn process(&self, start: Start, config_dir: &Path) -> ProcessSpec;
+
+    /// The socket on which the announcer of one start takes commands.
+    fn control_socket(&self, start: Start, run_dir: &Path) -> std::path::PathBuf;
+}
+
+/// The implementation that the scenario asks for.
+#[must_use]
+pub fn route_injector(kind: topologies::InjectorKind) -> Box<dyn RouteInjector> {
+    match kind {
+        topologies::InjectorKind::Exabgp => Box::new(exabgp::ExaBgp),
+    }
+}
