@@ -1,0 +1,205 @@
+//! Runs grouped into the arms of their scenario, with statistics per metric.
+//!
+//! *Assumes* measured runs. *Guarantees* that only valid runs enter a statistic, one value each,
+//! and that the invalid ones are counted beside them.
+
+use std::collections::BTreeMap;
+
+use results::{Finding, Manifest};
+use topologies::Strategy;
+
+use crate::metrics::{RouterMetrics, RunMetrics, seconds};
+use crate::statistics::{Summary, mean, summarize};
+
+/// A run with its figures, if it has any.
+#[derive(Debug, Clone)]
+pub struct MeasuredRun {
+    /// Name of the run, as its directory.
+    pub run_id: String,
+    /// What the harness says of it; none if its manifest cannot be read.
+    pub manifest: Option<Manifest>,
+    /// The figures; none if the records do not allow them.
+    pub metrics: Option<RunMetrics>,
+    /// What the harness found and what the analysis found.
+    pub findings: Vec<Finding>,
+    /// Whether its figures enter the statistics.
+    pub valid: bool,
+}
+
+/// What is computed of each run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Metric {
+    /// From the failure to the last change at any router.
+    Convergence,
+    /// Mean over routers of the time without a way to the destination.
+    Disconnected,
+    /// The part of it without a route.
+    NoRoute,
+    /// The part of it in a loop.
+    Loop,
+    /// The part of it lost elsewhere.
+    Blackhole,
+    /// Mean over routers of the advertisements sent.
+    Advertisements,
+    /// Mean over routers of the withdrawals sent.
+    Withdrawals,
+    /// Mean over routers of both.
+    Updates,
+}
+
+impl Metric {
+    /// All of them, in the order of `summary.csv`.
+    pub const ALL: [Self; 8] = [
+        Self::Convergence,
+        Self::Disconnected,
+        Self::NoRoute,
+        Self::Loop,
+        Self::Blackhole,
+        Self::Advertisements,
+        Self::Withdrawals,
+        Self::Updates,
+    ];
+
+    /// Its name: a column of `metrics.csv`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Convergence => "convergence_s",
+            Self::Disconnected => "disconnected_s",
+            Self::NoRoute => "no_route_s",
+            Self::Loop => "loop_s",
+            Self::Blackhole => "blackhole_s",
+            Self::Advertisements => "advertisements_sent",
+            Self::Withdrawals => "withdrawals_sent",
+            Self::Updates => "updates_sent",
+        }
+    }
+
+    /// Its unit, as in `summary.csv`.
+    #[must_use]
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Convergence
+            | Self::Disconnected
+            | Self::NoRoute
+            | Self::Loop
+            | Self::Blackhole => "s",
+            Self::Advertisements | Self::Withdrawals | Self::Updates => "per router",
+        }
+    }
+
+    /// Its value for one run, in [`Metric::unit`]: the mean over the routers, but for the
+    /// convergence, which is the run's.
+    #[must_use]
+    pub fn of(self, run: &RunMetrics) -> f64 {
+        let over_routers = |value: fn(&RouterMetrics) -> f64| {
+            mean(&run.routers.iter().map(value).collect::<Vec<_>>())
+        };
+        match self {
+            Self::Convergence => seconds(run.convergence_ns),
+            Self::Disconnected => over_routers(|r| seconds(r.disconnected_ns())),
+            Self::NoRoute => over_routers(|r| seconds(r.no_route_ns)),
+            Self::Loop => over_routers(|r| seconds(r.loop_ns)),
+            Self::Blackhole => over_routers(|r| seconds(r.blackhole_ns)),
+            Self::Advertisements => over_routers(|r| r.advertisements() as f64),
+            Self::Withdrawals => over_routers(|r| r.withdrawals() as f64),
+            Self::Updates => over_routers(|r| r.updates() as f64),
+        }
+    }
+}
+
+/// The values of one metric over the valid runs of one arm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// What was measured.
+    pub metric: Metric,
+    /// One value per valid run, ascending, in the metric's unit.
+    pub values: Vec<f64>,
+    /// Their statistics.
+    pub summary: Summary,
+}
+
+/// The runs of one scenario with one strategy.
+#[derive(Debug, Clone)]
+pub struct Arm {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// How the failure was survived.
+    pub strategy: Strategy,
+    /// A manifest of the arm: the settings, which all its runs share.
+    pub manifest: Manifest,
+    /// What the routers of the arm's runs called themselves, and their MRAI: one, if all is well.
+    pub routers: Vec<(String, String, f64)>,
+    /// Number of runs.
+    pub total: usize,
+    /// Number of runs whose figures count.
+    pub valid: usize,
+    /// The metrics, in the order of [`Metric::ALL`].
+    pub samples: Vec<Sample>,
+}
+
+impl Arm {
+    /// The sample of one metric.
+    ///
+    /// # Panics
+    /// Never: an arm has a sample of every metric.
+    #[must_use]
+    pub fn sample(&self, metric: Metric) -> &Sample {
+        self.samples
+            .iter()
+            .find(|s| s.metric == metric)
+            .expect("an arm has a sample of every metric")
+    }
+}
+
+/// Groups runs into arms, in the order of scenario and strategy. Runs without a readable
+/// manifest belong to none; their findings say so.
+#[must_use]
+pub fn group(runs: &[MeasuredRun]) -> Vec<Arm> {
+    let mut by_arm: BTreeMap<(&str, Strategy), Vec<(&Manifest, &MeasuredRun)>> = BTreeMap::new();
+    for run in runs {
+        if let Some(manifest) = &run.manifest {
+            by_arm
+                .entry((&manifest.scenario, manifest.strategy))
+                .or_default()
+                .push((manifest, run));
+        }
+    }
+    by_arm
+        .into_iter()
+        .map(|((scenario, strategy), runs)| {
+            let valid: Vec<&RunMetrics> = runs
+                .iter()
+                .filter(|(_, r)| r.valid)
+                .filter_map(|(_, r)| r.metrics.as_ref())
+                .collect();
+            let mut routers: Vec<(String, String, f64)> = Vec::new();
+            for (m, _) in &runs {
+                let router = (m.router.clone(), m.router_version.clone(), m.mrai_s);
+                if !routers.contains(&router) {
+                    routers.push(router);
+                }
+            }
+            Arm {
+                scenario: scenario.to_owned(),
+                strategy,
+                manifest: runs[0].0.clone(),
+                routers,
+                total: runs.len(),
+                valid: valid.len(),
+                samples: Metric::ALL.map(|m| sample(m, &valid)).into(),
+            }
+        })
+        .collect()
+}
+
+fn sample(metric: Metric, runs: &[&RunMetrics]) -> Sample {
+    let mut values: Vec<f64> = runs.iter().map(|r| metric.of(r)).collect();
+    values.sort_unstable_by(f64::total_cmp);
+    let summary = summarize(&values);
+    Sample {
+        metric,
+        values,
+        summary,
+    }
+}

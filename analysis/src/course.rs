@@ -1,0 +1,113 @@
+//! The course of a run, from its events: when it failed, what died, when it was quiet.
+//!
+//! *Assumes* that `t_mono_ns` of all events is of one clock. *Guarantees* that the failure is the
+//! first actuator's `applied`, and that a run without one has no course.
+
+use results::{Event, EventKind, Finding, FindingKind, Manifest, Phase, RunDir, Severity, Status};
+use topologies::{FailureKind, Topology};
+
+use crate::load::damaged;
+
+/// The instants and the link that a run's figures hang on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Course {
+    /// The failure, CLOCK_MONOTONIC.
+    pub(crate) t0_mono_ns: u64,
+    /// Index in [`Topology::links`] of the link whose traffic for the destination is lost.
+    pub(crate) dead_link: Option<usize>,
+    /// Confirmed quiet, nanoseconds after the failure.
+    pub(crate) quiet_ns: Option<u64>,
+}
+
+/// Reads the course of a run; none, and a finding why, if it never came to its failure.
+pub(crate) fn read(
+    dir: &RunDir,
+    manifest: &Manifest,
+    topology: &Topology,
+    findings: &mut Vec<Finding>,
+) -> Option<Course> {
+    let place = "events.jsonl";
+    let lines = match dir.events() {
+        Ok(lines) => lines,
+        Err(e) => {
+            findings.push(damaged(place, e.to_string()));
+            return None;
+        }
+    };
+    for line in lines.broken {
+        findings.push(damaged(
+            place,
+            format!("line {} cannot be read: {}", line.number, line.reason),
+        ));
+    }
+    let events = lines.items;
+    let Some(t0_mono_ns) = events
+        .iter()
+        .filter(|e| e.kind == EventKind::Failure && e.phase == Phase::Applied)
+        .map(|e| e.t_mono_ns)
+        .min()
+    else {
+        findings.push(no_failure(manifest));
+        return None;
+    };
+    let dead_link = match dead_link(&events, manifest.failure, topology) {
+        Ok(link) => link,
+        Err(message) => {
+            findings.push(damaged(place, message));
+            return None;
+        }
+    };
+    let quiet_ns = events
+        .iter()
+        .filter(|e| e.kind == EventKind::Quiet && e.phase == Phase::Confirmed)
+        .filter_map(|e| e.t_mono_ns.checked_sub(t0_mono_ns))
+        .min();
+    Some(Course {
+        t0_mono_ns,
+        dead_link,
+        quiet_ns,
+    })
+}
+
+fn no_failure(manifest: &Manifest) -> Finding {
+    let message = "no `failure` event of phase `applied`: there is nothing to measure from";
+    if manifest.status == Status::Complete {
+        return damaged("events.jsonl", message.to_owned());
+    }
+    Finding {
+        kind: FindingKind::Incomplete,
+        severity: Severity::Invalidating,
+        place: "events.jsonl".to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+/// The dead link that the failure's events name. One that fits neither the failure nor the
+/// topology makes every walk through the tables wrong: no figure then.
+fn dead_link(
+    events: &[Event],
+    failure: FailureKind,
+    topology: &Topology,
+) -> Result<Option<usize>, String> {
+    let named = events
+        .iter()
+        .filter(|e| e.kind == EventKind::Failure)
+        .find_map(|e| e.dead_link.as_ref());
+    match (named, failure) {
+        (None, FailureKind::Control) => Ok(None),
+        (None, FailureKind::Forwarding | FailureKind::Correlated) => Err(format!(
+            "the failure is `{failure}` and no failure event names the dead link"
+        )),
+        (Some(link), _) => topology
+            .links
+            .iter()
+            .position(|l| (l.a == link.a && l.b == link.b) || (l.a == link.b && l.b == link.a))
+            .map(Some)
+            .ok_or_else(|| {
+                format!(
+                    "the dead link {}-{} is not a link of the topology",
+                    link.a, link.b
+                )
+            }),
+    }
+}

@@ -1,0 +1,216 @@
+//! The report: what was measured, beside what was published, and what makes it doubtful.
+//!
+//! *Assumes* the arms and runs of one campaign. *Guarantees* that no figure stands without the
+//! router that it was measured on and the number of runs behind it, and that every finding is
+//! counted. Displayed as text for a terminal.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use results::{FindingKind, Severity};
+
+use crate::arms::{Arm, MeasuredRun, Metric};
+use crate::published;
+use crate::sheets::word;
+
+/// The metrics of the report's table.
+const COLUMNS: [(Metric, &str); 3] = [
+    (Metric::Convergence, "convergence, s"),
+    (Metric::Disconnected, "disconnected, s"),
+    (Metric::Updates, "updates / router"),
+];
+
+/// How often something was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FindingCount {
+    /// What it does to a run.
+    pub severity: Severity,
+    /// What was found.
+    pub kind: FindingKind,
+    /// How often.
+    pub findings: usize,
+    /// In how many runs.
+    pub runs: usize,
+}
+
+/// What a campaign has shown.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The campaign directory.
+    pub campaign: PathBuf,
+    /// Its arms with their statistics.
+    pub arms: Vec<Arm>,
+    /// Number of runs, unreadable ones included.
+    pub runs: usize,
+    /// Number of runs whose manifest cannot be read, and that therefore belong to no arm.
+    pub unreadable: usize,
+    /// What was found, the gravest first.
+    pub findings: Vec<FindingCount>,
+}
+
+impl Report {
+    pub(crate) fn new(campaign: &Path, arms: Vec<Arm>, runs: &[MeasuredRun]) -> Self {
+        let mut counts: BTreeMap<(Severity, FindingKind), (usize, usize)> = BTreeMap::new();
+        for run in runs {
+            let mut seen = Vec::new();
+            for finding in &run.findings {
+                let key = (finding.severity, finding.kind);
+                let count = counts.entry(key).or_default();
+                count.0 += 1;
+                if !seen.contains(&key) {
+                    seen.push(key);
+                    count.1 += 1;
+                }
+            }
+        }
+        Self {
+            campaign: campaign.to_owned(),
+            arms,
+            runs: runs.len(),
+            unreadable: runs.iter().filter(|r| r.manifest.is_none()).count(),
+            findings: counts
+                .into_iter()
+                .rev()
+                .map(|((severity, kind), (findings, runs))| FindingCount {
+                    severity,
+                    kind,
+                    findings,
+                    runs,
+                })
+                .collect(),
+        }
+    }
+
+    /// Number of runs whose figures count.
+    #[must_use]
+    pub fn valid_runs(&self) -> usize {
+        self.arms.iter().map(|a| a.valid).sum()
+    }
+
+    /// The table of one scenario.
+    fn table<'a>(arms: impl Iterator<Item = &'a Arm>) -> Table {
+        let mut table = Table::new();
+        table
+            .load_style(UTF8_FULL_CONDENSED)
+            .set_content_arrangement(ContentArrangement::Disabled);
+        let mut header = vec!["strategy", "router", "valid runs"];
+        header.extend(COLUMNS.map(|(_, title)| title));
+        table.set_header(header);
+        for arm in arms {
+            let mut row = vec![
+                Cell::new(arm.strategy),
+                Cell::new(routers(arm)),
+                right(format!("{} of {}", arm.valid, arm.total)),
+            ];
+            row.extend(COLUMNS.map(|(metric, _)| right(figure(arm, metric))));
+            table.add_row(row);
+            if let Some(study) = published::beside(arm) {
+                let mut row = vec![
+                    Cell::new("  Surton (2014)"),
+                    Cell::new(&study.router),
+                    right(study.runs.clone()),
+                ];
+                row.extend(COLUMNS.map(|(metric, _)| right(study.figure(metric))));
+                table.add_row(row);
+            }
+        }
+        table
+    }
+
+    fn write_findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.findings.is_empty() {
+            return writeln!(f, "Findings: none in {} runs.", self.runs);
+        }
+        writeln!(
+            f,
+            "Findings (each with its place and remedy in findings.csv):"
+        )?;
+        for c in &self.findings {
+            writeln!(
+                f,
+                "  {:<13} {:<22} {} in {} of {} runs",
+                word(&c.severity),
+                word(&c.kind),
+                c.findings,
+                c.runs,
+                self.runs
+            )?;
+        }
+        if self.unreadable > 0 {
+            writeln!(
+                f,
+                "  {} runs have no readable manifest and stand in no arm.",
+                self.unreadable
+            )?;
+        }
+        if self.valid_runs() < self.runs {
+            writeln!(
+                f,
+                "  {} of {} runs are left out of the figures above.",
+                self.runs - self.valid_runs(),
+                self.runs
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for arms in self.arms.chunk_by(|a, b| a.scenario == b.scenario) {
+            let m = &arms[0].manifest;
+            writeln!(
+                f,
+                "{}: failure `{}`, {} of {} routers",
+                m.scenario, m.failure, m.topology, m.size
+            )?;
+            writeln!(f, "{}", Self::table(arms.iter()))?;
+        }
+        writeln!(
+            f,
+            "Mean over runs [95 % confidence interval of the mean]; disconnection and updates are \
+             means over the routers of a run first."
+        )?;
+        if self.arms.iter().any(|a| published::beside(a).is_some()) {
+            writeln!(f, "{}", published::CAUTION)?;
+        }
+        writeln!(f)?;
+        self.write_findings(f)?;
+        writeln!(f)?;
+        let at = self.campaign.display();
+        writeln!(f, "Figures: {at}/figures/*.svg and *.pdf")?;
+        writeln!(
+            f,
+            "Tables:  {at}/metrics.csv, metrics.parquet, summary.csv, sessions.csv, findings.csv"
+        )
+    }
+}
+
+fn right(text: String) -> Cell {
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+/// The routers behind an arm's figures. All runs of an arm should agree; if not, it is shown.
+fn routers(arm: &Arm) -> String {
+    arm.routers
+        .iter()
+        .map(|(router, version, mrai_s)| format!("{router} {version}, MRAI {mrai_s} s"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Mean and interval, with digits enough to compare arms by; the rest is in summary.csv.
+fn figure(arm: &Arm, metric: Metric) -> String {
+    let Some(figures) = arm.sample(metric).summary.figures else {
+        return "-".to_owned();
+    };
+    let digits = if figures.max < 100.0 { 2 } else { 1 };
+    let mean = format!("{:.digits$}", figures.mean);
+    match figures.ci95 {
+        None => mean,
+        Some((low, high)) => format!("{mean}\n[{low:.digits$}, {high:.digits$}]"),
+    }
+}

@@ -1,0 +1,15 @@
+//! Tests of the analysis, from hand-made records whose right answers are computed by hand.
+
+#![allow(clippy::unwrap_used)]
+
+mod by_hand;
+mod campaign;
+mod damage;
+mod disk;
+mod figures;
+mod kernel;
+mod network;
+mod properties;
+mod statistics;
+mod tables;
+mod timing;
