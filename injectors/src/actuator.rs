@@ -168,8 +168,8 @@ fn prepare_drop(rule: &DropRule) -> Result<(mnl::Socket, FinalizedBatch), Actuat
         });
     }
     let socket = mnl::Socket::new(mnl::Bus::Netfilter).map_err(refused("open a socket"))?;
-    let table = Table::new(&cstring(TABLE), ProtoFamily::Ipv4);
-    let mut chain = Chain::new(&cstring(CHAIN), &table);
+    let table = Table::new(cstring(TABLE), ProtoFamily::Ipv4);
+    let mut chain = Chain::new(cstring(CHAIN), &table);
     chain.set_type(ChainType::Filter);
     chain.set_hook(Hook::PreRouting, libc::NF_IP_PRI_RAW);
     chain.set_policy(Policy::Accept);

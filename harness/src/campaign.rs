@@ -1,0 +1,346 @@
+//! A campaign: the runs of one scenario over its arms, some at a time, each in a capsule of its
+//! own.
+//!
+//! *Assumes* a tokio runtime. *Guarantees* that an existing directory is never written to, that
+//! every run that was begun ends with a manifest that says how, and that arms are interleaved, so
+//! that a drift of the machine hits all alike.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
+use results::{
+    CampaignDir, Clock, DirError, Finding, Manifest, RunDir, SCHEMA_VERSION, Severity, Status,
+};
+use thiserror::Error;
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use topologies::{ResolvedScenario, Scenario};
+
+use crate::capsule::{Capsule, SpawnError};
+use crate::clock;
+use crate::network::SYSCTLS;
+use crate::protocol::{Assignment, Order, Outcome, Purpose, Report, Stage};
+use crate::versions::{self, VersionError, Versions};
+
+/// How long a lab may take to close its records once it is told to.
+const CLOSING: Duration = Duration::from_secs(20);
+
+/// Why a campaign could not go on.
+#[derive(Debug, Error)]
+pub enum CampaignError {
+    /// A program is missing.
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    /// The campaign's directory.
+    #[error(transparent)]
+    Dir(#[from] DirError),
+}
+
+/// What happens in a campaign.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CampaignEvent {
+    /// A run begins.
+    Begun {
+        /// Its name.
+        run_id: String,
+    },
+    /// A run tells how far it is.
+    Progress {
+        /// Its name.
+        run_id: String,
+        /// The stage.
+        stage: Stage,
+        /// In words.
+        text: String,
+    },
+    /// A run failed, and its lab is kept until `End`.
+    Kept {
+        /// Its name.
+        run_id: String,
+        /// Why it failed.
+        error: String,
+        /// Process 1 of its capsule.
+        init_pid: i32,
+    },
+    /// A run ended.
+    Ended {
+        /// Its name.
+        run_id: String,
+        /// Complete, failed or aborted.
+        status: Status,
+        /// Why it failed.
+        error: Option<String>,
+        /// Everything found.
+        findings: Vec<Finding>,
+    },
+}
+
+/// What a campaign is to do.
+#[derive(Debug, Clone)]
+pub struct CampaignPlan {
+    /// The scenario, with its overrides.
+    pub scenario: Scenario,
+    /// Runs at a time.
+    pub jobs: usize,
+    /// Whether a failed lab is left up.
+    pub keep: bool,
+    /// Version of flaplab, for the manifests.
+    pub tool_version: String,
+    /// Commit of flaplab, for the manifests.
+    pub tool_commit: String,
+}
+
+/// How the runs of a campaign ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Complete, and without an invalidating finding.
+    pub valid: usize,
+    /// Complete, with an invalidating finding.
+    pub invalid: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Aborted.
+    pub aborted: usize,
+    /// Never begun, because the campaign was stopped.
+    pub left: usize,
+}
+
+struct Shared {
+    plan: CampaignPlan,
+    campaign: CampaignDir,
+    versions: Versions,
+    /// Labs come up one at a time: sixteen at once would only share the CPUs, and disturb the
+    /// labs that are being measured for longer.
+    bring_up: Semaphore,
+    events: mpsc::UnboundedSender<CampaignEvent>,
+    stop: watch::Receiver<bool>,
+    release: broadcast::Sender<String>,
+}
+
+/// Carries out a campaign into the new directory `out`. When `stop` becomes true, runs under way
+/// are closed in order and no more are begun. The name of a run on `release` ends its kept lab.
+///
+/// # Errors
+/// If a program is missing or the directory exists or cannot be written. A run that fails is no
+/// error: it is counted.
+pub async fn carry_out(
+    plan: CampaignPlan,
+    out: &Path,
+    events: mpsc::UnboundedSender<CampaignEvent>,
+    stop: watch::Receiver<bool>,
+    release: broadcast::Sender<String>,
+) -> Result<Tally, CampaignError> {
+    let strategies = plan.scenario.strategies().to_vec();
+    let runs: Vec<ResolvedScenario> = (0..plan.scenario.runs())
+        .flat_map(|i| strategies.iter().map(move |s| (*s, i)))
+        .map(|(strategy, i)| plan.scenario.resolve(strategy, i))
+        .collect();
+    let Some(first) = runs.first() else {
+        return Ok(Tally::default());
+    };
+    let versions = versions::versions(first)?;
+    let campaign = CampaignDir::create(out, plan.scenario.text())?;
+    let jobs = plan.jobs.max(1);
+    let shared = Arc::new(Shared {
+        plan,
+        campaign,
+        versions,
+        bring_up: Semaphore::new(1),
+        events,
+        stop,
+        release,
+    });
+    let mut tally = Tally::default();
+    let mut ended = stream::iter(runs)
+        .map(|scenario| {
+            let shared = Arc::clone(&shared);
+            async move { shared.run(scenario).await }
+        })
+        .buffer_unordered(jobs);
+    while let Some(result) = ended.next().await {
+        match result? {
+            None => tally.left += 1,
+            Some((Status::Complete, true)) => tally.valid += 1,
+            Some((Status::Complete, false)) => tally.invalid += 1,
+            Some((Status::Aborted, _)) => tally.aborted += 1,
+            Some((Status::Failed | Status::Running, _)) => tally.failed += 1,
+        }
+    }
+    Ok(tally)
+}
+
+impl Shared {
+    /// Carries out one run; tells how it ended and whether it is valid, or `None` if the
+    /// campaign was stopped before it began.
+    async fn run(&self, scenario: ResolvedScenario) -> Result<Option<(Status, bool)>, DirError> {
+        let mut stop = self.stop.clone();
+        if *stop.borrow() {
+            return Ok(None);
+        }
+        let permit = tokio::select! {
+            permit = self.bring_up.acquire() => permit.ok(),
+            _ = stop.wait_for(|s| *s) => return Ok(None),
+        };
+        let clock = clock::begin();
+        let run_id = scenario.run_id();
+        let mut manifest = self.manifest(&scenario, clock);
+        let run = self.campaign.create_run(&run_id)?;
+        run.write_topology(&scenario.topology)?;
+        run.write_scenario(&scenario)?;
+        run.write_manifest(&manifest)?;
+        // So that every run has both, also one whose lab never came up.
+        run.event_log()?;
+        run.finding_log()?;
+        self.tell(CampaignEvent::Begun {
+            run_id: run_id.clone(),
+        });
+
+        let outcome = self
+            .in_capsule(&run, &run_id, scenario, clock, permit)
+            .await;
+        let outcome = outcome.unwrap_or_else(|e| Outcome {
+            status: Status::Failed,
+            error: Some(e.to_string()),
+            findings: run.findings().map(|l| l.items).unwrap_or_default(),
+            recorders: std::collections::BTreeMap::new(),
+        });
+        manifest.status = outcome.status;
+        manifest.error = outcome.error.clone();
+        manifest.ended_at = Some(Timestamp::now().to_string());
+        manifest.recorders = outcome.recorders;
+        manifest.findings = outcome.findings.clone();
+        run.seal(&manifest)?;
+        let valid = !outcome
+            .findings
+            .iter()
+            .any(|f| f.severity == Severity::Invalidating);
+        self.tell(CampaignEvent::Ended {
+            run_id,
+            status: outcome.status,
+            error: outcome.error,
+            findings: outcome.findings,
+        });
+        Ok(Some((outcome.status, valid)))
+    }
+
+    async fn in_capsule(
+        &self,
+        run: &RunDir,
+        run_id: &str,
+        scenario: ResolvedScenario,
+        clock: Clock,
+        permit: Option<tokio::sync::SemaphorePermit<'_>>,
+    ) -> Result<Outcome, SpawnError> {
+        let mut permit = permit;
+        let mut stop = self.stop.clone();
+        let mut release = self.release.subscribe();
+        let purpose = if self.plan.keep {
+            Purpose::RunAndKeep
+        } else {
+            Purpose::Run
+        };
+        let mut capsule = Capsule::spawn(Some(run.path())).await?;
+        let init_pid = capsule.init_pid();
+        let assignment = Box::new(Assignment {
+            scenario,
+            clock,
+            purpose,
+        });
+        capsule.send(&Order::Assign(assignment)).await?;
+        let mut stopped = false;
+        let mut deadline = None;
+        let outcome = loop {
+            let report = tokio::select! {
+                report = capsule.receive() => report?,
+                _ = stop.wait_for(|s| *s), if !stopped => {
+                    stopped = true;
+                    deadline = Some(tokio::time::Instant::now() + CLOSING);
+                    capsule.send(&Order::End).await?;
+                    continue;
+                }
+                released = release.recv(), if !stopped => {
+                    if released.is_ok_and(|r| r == run_id) {
+                        capsule.send(&Order::End).await?;
+                    }
+                    continue;
+                }
+                () = until(deadline) => {
+                    return Err(SpawnError::Ended { stderr: "it did not close its records in time".to_owned() });
+                }
+            };
+            match report {
+                Report::Progress { stage, text } => {
+                    if stage >= Stage::Settle {
+                        permit = None;
+                    }
+                    self.tell(CampaignEvent::Progress {
+                        run_id: run_id.to_owned(),
+                        stage,
+                        text,
+                    });
+                }
+                Report::Kept { error } => {
+                    permit = None;
+                    self.tell(CampaignEvent::Kept {
+                        run_id: run_id.to_owned(),
+                        error,
+                        init_pid,
+                    });
+                }
+                Report::Ended(outcome) => break *outcome,
+                Report::Examined(_) => {}
+            }
+        };
+        drop(permit);
+        capsule.close().await?;
+        Ok(outcome)
+    }
+
+    /// If nobody listens, nobody wants to know.
+    fn tell(&self, event: CampaignEvent) {
+        let _ = self.events.send(event);
+    }
+
+    fn manifest(&self, scenario: &ResolvedScenario, clock: Clock) -> Manifest {
+        Manifest {
+            schema_version: SCHEMA_VERSION,
+            run_id: scenario.run_id(),
+            scenario: scenario.scenario.clone(),
+            topology: scenario.topology_kind.to_string(),
+            size: scenario.size,
+            failure: scenario.failure.kind,
+            strategy: scenario.strategy,
+            run_index: scenario.run_index,
+            seed: scenario.seed,
+            failure_phase_s: scenario.failure.phase.as_secs_f64(),
+            router: self.versions.router.clone(),
+            router_version: self.versions.router_version.clone(),
+            injector: self.versions.injector.clone(),
+            injector_version: self.versions.injector_version.clone(),
+            mrai_s: scenario.router.mrai.as_secs_f64(),
+            tool_version: self.plan.tool_version.clone(),
+            tool_commit: self.plan.tool_commit.clone(),
+            host: versions::host(),
+            clock,
+            sysctls: SYSCTLS
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
+            status: Status::Running,
+            error: None,
+            started_at: Timestamp::now().to_string(),
+            ended_at: None,
+            recorders: std::collections::BTreeMap::new(),
+            findings: Vec::new(),
+        }
+    }
+}
+
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,120 @@
+//! Process 1 of a capsule.
+//!
+//! *Assumes* to be the only thread of the first process of a new PID namespace. *Guarantees* to
+//! reap every orphan, and to end, and with it the whole PID namespace, when the agent ends or
+//! flaplab's end of the socket is closed.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, dup2_stdin, fork, sethostname};
+
+use super::{CapsuleError, Greeting, mounts, say};
+use crate::agent;
+
+/// Puts /dev/null in the place of standard input, so that this process no longer keeps the
+/// socket open.
+pub(super) fn forget_stdin() {
+    if let Ok(null) = File::open("/dev/null") {
+        // Without it the descriptor stays open until this process ends, which is soon.
+        let _ = dup2_stdin(null);
+    }
+}
+
+/// Runs process 1; never returns.
+pub(super) fn run(socket: BorrowedFd<'_>, bind_run_dir: bool) -> ! {
+    let status = match prepare(socket, bind_run_dir) {
+        Ok((agent, signals)) => watch(socket, agent, &signals),
+        Err(error) => {
+            // If flaplab has gone there is nobody to tell.
+            let _ = say(
+                socket,
+                &Greeting::Refused {
+                    reason: error.to_string(),
+                },
+            );
+            1
+        }
+    };
+    std::process::exit(status)
+}
+
+/// Makes the mounts and forks the agent. Returns in process 1 only.
+fn prepare(socket: BorrowedFd<'_>, bind_run_dir: bool) -> Result<(Pid, SignalFd), CapsuleError> {
+    mounts::make(bind_run_dir)?;
+    // The name matters to nobody but the prompt of `flaplab shell`.
+    let _ = sethostname("flaplab");
+    let mut mask = SigSet::empty();
+    mask.add(Signal::SIGCHLD);
+    mask.thread_block()
+        .map_err(CapsuleError::nix("block SIGCHLD"))?;
+    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC)
+        .map_err(CapsuleError::nix("make a signal descriptor"))?;
+    // SAFETY: this process has one thread, so the child may do what it likes.
+    match unsafe { fork() }.map_err(CapsuleError::nix("fork the lab agent"))? {
+        ForkResult::Parent { child } => Ok((child, signals)),
+        ForkResult::Child => {
+            drop(signals);
+            // The daemons inherit the signal mask: leave them a clean one.
+            let _ = mask.thread_unblock();
+            let status = match own(socket) {
+                Ok(own) => {
+                    forget_stdin();
+                    agent::run(own)
+                }
+                Err(_) => 1,
+            };
+            std::process::exit(status)
+        }
+    }
+}
+
+/// A copy of the socket that no program started by the agent inherits.
+fn own(socket: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
+    use std::os::fd::FromRawFd;
+    let fd = fcntl(socket, FcntlArg::F_DUPFD_CLOEXEC(3))?;
+    // SAFETY: the descriptor is new and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Reaps until there is a reason to end; returns the exit status.
+fn watch(socket: BorrowedFd<'_>, agent: Pid, signals: &SignalFd) -> i32 {
+    // POLLRDHUP is not among nix's names; the others are reported unasked.
+    let gone =
+        PollFlags::from_bits_retain(libc::POLLRDHUP) | PollFlags::POLLHUP | PollFlags::POLLERR;
+    loop {
+        let mut fds = [
+            PollFd::new(socket, gone),
+            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(_) => return 1,
+        }
+        if fds[0].revents().is_some_and(|r| r.intersects(gone)) {
+            return 1;
+        }
+        // Drained so that the next poll waits; which signal it was is of no matter.
+        if fds[1]
+            .revents()
+            .is_some_and(|r| r.contains(PollFlags::POLLIN))
+        {
+            let _ = signals.read_signal();
+        }
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) if pid == agent => return code,
+                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == agent => {
+                    return 128 + signal as i32;
+                }
+                Ok(WaitStatus::StillAlive) | Err(_) => break,
+                Ok(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Bring-up: from the empty capsule to running daemons.
+
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use injectors::{ConfigFile, Start};
+use nix::sys::inotify::AddWatchFlags;
+use results::{EventKind, Phase};
+use topologies::NodeRole;
+
+use super::{Lab, LabError, lab_dir};
+use crate::clock;
+use crate::file_events::FileEvents;
+use crate::logtail::LogTail;
+use crate::network;
+use crate::process;
+use crate::protocol::Stage;
+use crate::record::{NodeRecorder, RecordContext};
+use crate::router::RouterProcess;
+
+/// How long a daemon may take to become ready.
+const READY_DEADLINE: Duration = Duration::from_secs(60);
+
+fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> LabError {
+    let doing = doing.into();
+    move |source| LabError::System { doing, source }
+}
+
+impl Lab {
+    /// Makes the network, starts the recorders, then the daemons, then the injector.
+    pub(super) async fn make(&mut self) -> Result<(), LabError> {
+        let topology = self.scenario.topology.clone();
+        let text = format!(
+            "{} nodes, {} links",
+            topology.nodes.len(),
+            topology.links.len()
+        );
+        self.tell(Stage::BringUp, text);
+        self.journal.event(
+            EventKind::Lab,
+            Phase::Planned,
+            clock::monotonic_ns(),
+            "bring-up",
+        );
+        self.sample_clock();
+        self.write_configuration()?;
+        self.write_shell_tools()?;
+        self.namespaces = network::build(&topology).await?;
+        let context = RecordContext {
+            run: self.run.clone(),
+            clock: self.clock,
+            destination: topology.destination,
+            signals: self.signals.clone(),
+        };
+        for namespace in self.namespaces.values() {
+            self.recorders
+                .push(NodeRecorder::start(namespace, &context)?);
+        }
+        self.follow_logs()?;
+        self.start_routers().await?;
+        self.start_injector(Start::First)?;
+        self.journal.event(
+            EventKind::Lab,
+            Phase::Applied,
+            clock::monotonic_ns(),
+            "bring-up",
+        );
+        Ok(())
+    }
+
+    /// Writes what every node reads into the run directory.
+    fn write_configuration(&self) -> Result<(), LabError> {
+        for node in &self.scenario.topology.nodes {
+            self.run.create_node(&node.name)?;
+            let dir = self.run.config_dir(&node.name);
+            let files: Vec<ConfigFile> = match node.role {
+                NodeRole::Router => self.router.configure(&self.scenario, &node.name),
+                NodeRole::Injector => [Start::First, Start::Restart]
+                    .into_iter()
+                    .flat_map(|s| self.injector.configure(&self.scenario, s, &dir, &lab_dir()))
+                    .collect(),
+            };
+            for file in files {
+                let path = dir.join(&file.name);
+                std::fs::write(&path, &file.text)
+                    .map_err(system(format!("write {}", path.display())))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what `flaplab shell` finds in its PATH.
+    fn write_shell_tools(&self) -> Result<(), LabError> {
+        let bin = lab_dir().join("bin");
+        let failed = || system(format!("write {}", bin.display()));
+        std::fs::create_dir_all(&bin).map_err(failed())?;
+        for (name, script) in self.router.shell_tools() {
+            let path = bin.join(name);
+            std::fs::write(&path, script).map_err(failed())?;
+            std::fs::set_permissions(&path, Permissions::from_mode(0o755)).map_err(failed())?;
+        }
+        Ok(())
+    }
+
+    fn follow_logs(&self) -> Result<(), LabError> {
+        let logs: Vec<(String, PathBuf)> = self
+            .scenario
+            .topology
+            .routers()
+            .map(|r| {
+                let log = format!("{}.log", self.router.session_log());
+                (r.name.clone(), self.run.log_dir(&r.name).join(log))
+            })
+            .collect();
+        let tail = LogTail::open(logs, self.router.clone(), self.signals.clone())
+            .map_err(system("follow the routers' logs"))?;
+        tokio::spawn(async move {
+            // If inotify fails no session is ever seen to come up, and the deadline tells.
+            if let Err(e) = tail.follow().await {
+                tracing::error!("following the routers' logs: {e}");
+            }
+        });
+        Ok(())
+    }
+
+    /// Starts the daemons of all routers, those of one router in order, all routers at once.
+    async fn start_routers(&mut self) -> Result<(), LabError> {
+        let names: Vec<String> = self
+            .scenario
+            .topology
+            .routers()
+            .map(|r| r.name.clone())
+            .collect();
+        let created = FileEvents::new().map_err(system("watch for the daemons' sockets"))?;
+        let mut waiting: Vec<(String, RouterProcess)> = Vec::new();
+        for node in &names {
+            for dir in self.router.directories(node) {
+                std::fs::create_dir_all(&dir).map_err(system(format!("make {}", dir.display())))?;
+            }
+            for started in self.router.processes(node, &self.run.config_dir(node)) {
+                match &started.after {
+                    None => self.start_router(node, &started)?,
+                    Some(file) => {
+                        let dir = file.parent().unwrap_or(Path::new("/"));
+                        created
+                            .add(dir, AddWatchFlags::IN_CREATE)
+                            .map_err(system(format!("watch {}", dir.display())))?;
+                        waiting.push((node.clone(), started));
+                    }
+                }
+            }
+        }
+        self.start_as_ready(&created, waiting).await
+    }
+
+    /// Starts each waiting process once the file is there that it waits for.
+    async fn start_as_ready(
+        &mut self,
+        created: &FileEvents,
+        mut waiting: Vec<(String, RouterProcess)>,
+    ) -> Result<(), LabError> {
+        let deadline = tokio::time::Instant::now() + READY_DEADLINE;
+        loop {
+            let mut still = Vec::new();
+            for (node, process) in waiting {
+                match &process.after {
+                    Some(file) if !file.exists() => still.push((node, process)),
+                    _ => self.start_router(&node, &process)?,
+                }
+            }
+            waiting = still;
+            let Some((node, process)) = waiting.first() else {
+                return Ok(());
+            };
+            let (node, name) = (node.clone(), process.spec.name.clone());
+            let path = process.after.clone().unwrap_or_default();
+            tokio::select! {
+                // Which file it was is seen by looking.
+                events = created.next() => {
+                    events.map_err(system("watch for the daemons' sockets"))?;
+                }
+                Some(signal) = self.inbox.recv() => self.take(signal)?,
+                () = tokio::time::sleep_until(deadline) => {
+                    let deadline_s = READY_DEADLINE.as_secs();
+                    return Err(LabError::NotReady { node, name, deadline_s, path });
+                }
+            }
+        }
+    }
+
+    fn start_router(&self, node: &str, started: &RouterProcess) -> Result<(), LabError> {
+        let log_dir = self.run.log_dir(node);
+        process::start(
+            &started.spec,
+            &self.namespaces[node],
+            &log_dir,
+            &self.signals,
+        )?;
+        Ok(())
+    }
+}

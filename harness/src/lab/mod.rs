@@ -1,0 +1,338 @@
+//! The lab: one running topology inside its capsule.
+//!
+//! *Assumes* to be inside a capsule, with the run directory at hand. *Guarantees* that the
+//! recorders run before the first daemon starts, and that whatever daemon dies unbidden ends the
+//! run with its last words.
+
+mod bring_up;
+mod confirmation;
+mod failure;
+mod waiting;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use injectors::{RouteInjector, Schedule, Start};
+use results::{
+    Clock, DirError, EventKind, Finding, FindingKind, Phase, RecorderStats, RunDir, Severity,
+};
+use thiserror::Error;
+use tokio::sync::mpsc::UnboundedReceiver;
+use topologies::ResolvedScenario;
+
+use crate::capsule::LAB_DIR;
+use crate::clock::{self, StepWatch};
+use crate::journal::Journal;
+use crate::network::{Namespaces, NetworkError};
+use crate::order;
+use crate::pressure::Pressure;
+use crate::process::{Process, ProcessError};
+use crate::protocol::Stage;
+use crate::record::{NodeRecorder, RecordError, judge_buffers};
+use crate::router::Router;
+use crate::signal::{Signal, Signals};
+use crate::watch::{Goal, Watch};
+
+/// Why a run failed.
+#[derive(Debug, Error)]
+pub(crate) enum LabError {
+    /// The network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A recorder.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A process could not be started.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The run directory.
+    #[error(transparent)]
+    Dir(#[from] DirError),
+    /// The failure could not be made to happen.
+    #[error(transparent)]
+    Actuator(#[from] injectors::ActuatorError),
+    /// Something else of the system.
+    #[error("cannot {doing}: {source}")]
+    System {
+        /// What was tried.
+        doing: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A process ended that nobody ended.
+    #[error("{name} at {node} ended unexpectedly ({status}); the last lines of {log}:\n{last}")]
+    Died {
+        /// The node.
+        node: String,
+        /// The process.
+        name: String,
+        /// How it ended.
+        status: String,
+        /// Its log, within the run directory.
+        log: String,
+        /// The log's last lines.
+        last: String,
+    },
+    /// A process did not become ready.
+    #[error(
+        "{name} at {node} was not ready {deadline_s} s after its start: {path} is not there; see its log"
+    )]
+    NotReady {
+        /// The node.
+        node: String,
+        /// The process.
+        name: String,
+        /// How long was waited, seconds.
+        deadline_s: u64,
+        /// What was waited for.
+        path: PathBuf,
+    },
+    /// A deadline passed.
+    #[error("{what} within {deadline_s:.0} s: {missing}")]
+    Deadline {
+        /// What did not happen.
+        what: &'static str,
+        /// The deadline, seconds.
+        deadline_s: f64,
+        /// What is missing.
+        missing: String,
+    },
+    /// A record could not be written.
+    #[error("{0}")]
+    Recording(String),
+}
+
+/// One running topology.
+pub(crate) struct Lab {
+    scenario: ResolvedScenario,
+    run: RunDir,
+    clock: Clock,
+    router: Arc<dyn Router>,
+    injector: Box<dyn RouteInjector>,
+    namespaces: Namespaces,
+    recorders: Vec<NodeRecorder>,
+    injector_process: Option<Process>,
+    /// Processes that were ended on purpose.
+    expected_to_end: Vec<i32>,
+    journal: Journal,
+    signals: Signals,
+    inbox: UnboundedReceiver<Signal>,
+    watch: Watch,
+    steps: StepWatch,
+    /// From here on a session that goes down outside of the failure is a finding.
+    guarding_sessions: bool,
+    /// What still has to be seen of the failure.
+    unconfirmed: Vec<confirmation::Unconfirmed>,
+    pressure: Option<Pressure>,
+    progress: Box<dyn Fn(Stage, String)>,
+}
+
+/// What is left of a lab.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Closed {
+    /// Everything found.
+    pub findings: Vec<Finding>,
+    /// What the recorders wrote and lost, by node.
+    pub recorders: BTreeMap<String, RecorderStats>,
+}
+
+impl Lab {
+    /// A lab that is yet to be brought up, its records at `run`. `progress` is told of each
+    /// stage.
+    ///
+    /// # Errors
+    /// If the run directory cannot be written.
+    pub(crate) fn new(
+        scenario: ResolvedScenario,
+        run: RunDir,
+        clock: Clock,
+        progress: Box<dyn Fn(Stage, String)>,
+    ) -> Result<Self, LabError> {
+        let journal = Journal::open(&run, clock)?;
+        let (signals, inbox) = Signals::channel();
+        Ok(Lab {
+            router: Arc::from(crate::router::router(scenario.router.kind)),
+            injector: injectors::route_injector(scenario.injector.kind),
+            watch: Watch::new(&scenario, clock::monotonic_ns()),
+            steps: StepWatch::new(clock),
+            scenario,
+            run,
+            clock,
+            namespaces: Namespaces::new(),
+            recorders: Vec::new(),
+            injector_process: None,
+            expected_to_end: Vec::new(),
+            journal,
+            signals,
+            inbox,
+            guarding_sessions: false,
+            unconfirmed: Vec::new(),
+            pressure: None,
+            progress,
+        })
+    }
+
+    fn tell(&self, stage: Stage, text: impl Into<String>) {
+        (self.progress)(stage, text.into());
+    }
+
+    fn find(&mut self, kind: FindingKind, severity: Severity, place: &str, message: String) {
+        self.journal.finding(Finding {
+            kind,
+            severity,
+            place: place.to_owned(),
+            message,
+        });
+    }
+
+    /// Starts the injector. Returns when, CLOCK_MONOTONIC.
+    fn start_injector(&mut self, start: Start) -> Result<u64, LabError> {
+        let name = self.scenario.topology.injector().name.clone();
+        let spec = self.injector.process(start, &self.run.config_dir(&name));
+        let process = crate::process::start(
+            &spec,
+            &self.namespaces[&name],
+            &self.run.log_dir(&name),
+            &self.signals,
+        )?;
+        let at = clock::monotonic_ns();
+        self.injector_process = Some(process);
+        Ok(at)
+    }
+
+    /// Samples the wall clock into the journal.
+    fn sample_clock(&mut self) {
+        let now = clock::monotonic_ns();
+        let offset = clock::wall_minus_mono_ns();
+        let detail = detail([("offset_ns", (offset - self.clock.wall_minus_mono_ns).into())]);
+        self.journal.event_with(
+            EventKind::Clock,
+            Phase::Confirmed,
+            now,
+            "wall clock",
+            detail,
+        );
+        if let Some(step) = self.steps.sample(offset) {
+            self.find(
+                FindingKind::ClockStep,
+                Severity::Warning,
+                "wall clock",
+                format!(
+                    "the wall clock stepped by {:.3} s; all times here are of CLOCK_MONOTONIC, but packets within \
+                     a few milliseconds of the step may be dated wrongly",
+                    step as f64 / 1e9
+                ),
+            );
+        }
+    }
+}
+
+/// Further detail of an event.
+fn detail<const N: usize>(
+    pairs: [(&str, serde_json::Value); N],
+) -> serde_json::Map<String, serde_json::Value> {
+    pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
+}
+
+impl order::Lab for Lab {
+    type Error = LabError;
+    type Closed = Closed;
+
+    async fn bring_up(&mut self) -> Result<(), LabError> {
+        self.make().await
+    }
+
+    async fn established(&mut self) -> Result<(), LabError> {
+        let sessions = self.watch.sessions();
+        self.tell(Stage::Establish, format!("{sessions} session ends"));
+        self.reach(Goal::Established, self.scenario.deadlines.established)
+            .await?;
+        self.guarding_sessions = true;
+        Ok(())
+    }
+
+    async fn settled(&mut self) -> Result<(), LabError> {
+        self.tell(
+            Stage::Settle,
+            format!("quiet for {}", self.scenario.quiet_period()),
+        );
+        self.reach(Goal::Settled, self.scenario.deadlines.settled)
+            .await
+    }
+
+    async fn fail(&mut self, schedule: &Schedule) -> Result<(), LabError> {
+        self.tell(
+            Stage::Fail,
+            format!(
+                "{} in {:.1} s",
+                self.scenario.failure.kind,
+                schedule.phase.as_secs_f64()
+            ),
+        );
+        self.carry_out_failure(schedule).await
+    }
+
+    async fn quiet(&mut self) -> Result<(), LabError> {
+        self.tell(
+            Stage::Converge,
+            format!("until quiet for {}", self.scenario.quiet_period()),
+        );
+        match self.reach(Goal::Quiet, self.scenario.deadlines.quiet).await {
+            // The figures up to here stand, but nobody knows what would have followed.
+            Err(LabError::Deadline { .. }) => {}
+            other => other?,
+        }
+        self.report_unconfirmed();
+        Ok(())
+    }
+
+    async fn close(mut self) -> Closed {
+        while let Ok(signal) = self.inbox.try_recv() {
+            if let Signal::Found(finding) = signal {
+                self.journal.finding(finding);
+            }
+        }
+        self.sample_clock();
+        let mut recorders = BTreeMap::new();
+        for recorder in self.recorders.drain(..) {
+            let (node, stats, findings) = recorder.stop();
+            recorders.insert(node, stats);
+            for finding in findings {
+                if !self.journal.findings().contains(&finding) {
+                    self.journal.finding(finding);
+                }
+            }
+        }
+        if let Some(finding) = judge_buffers(recorders.values()) {
+            self.journal.finding(finding);
+        }
+        if let Some(finding) = self.pressure.as_ref().and_then(Pressure::finding) {
+            self.journal.finding(finding);
+        }
+        if let Some(error) = self.journal.broken().map(str::to_owned) {
+            let path = self.run.events_path().display().to_string();
+            let message = format!("events or findings are missing from the record: {error}");
+            self.find(
+                FindingKind::RecordWrite,
+                Severity::Invalidating,
+                &path,
+                message,
+            );
+        }
+        Closed {
+            findings: self.journal.findings().to_vec(),
+            recorders,
+        }
+    }
+}
+
+/// The directory of sockets and the like, inside a capsule.
+fn lab_dir() -> PathBuf {
+    PathBuf::from(LAB_DIR)
+}
+
+/// An event that tells of a session, as the journal keeps it.
+fn session_detail(up: bool, text: &str) -> serde_json::Map<String, serde_json::Value> {
+    detail([("up", up.into()), ("text", text.into())])
+}

@@ -1,0 +1,74 @@
+//! Router implementations.
+//!
+//! *Assumes* a resolved scenario. *Guarantees* that what differs between implementations (their
+//! files, command lines, readiness and log lines) stays behind the trait [`Router`]: the lab
+//! knows none of it.
+
+pub mod frr;
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use injectors::{ConfigFile, ProcessSpec};
+use topologies::{ResolvedScenario, RouterKind};
+
+/// A session's change as a router's log tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionChange {
+    /// The log's timestamp, nanoseconds since the epoch (UTC).
+    pub t_wall_ns: u64,
+    /// Address of the peer.
+    pub peer: Ipv4Addr,
+    /// Up, or down.
+    pub up: bool,
+    /// What the router says about it.
+    pub text: String,
+}
+
+/// A process of a router, and what it waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouterProcess {
+    /// How it is started.
+    pub spec: ProcessSpec,
+    /// A file (a socket) that must exist before it is started.
+    pub after: Option<PathBuf>,
+}
+
+/// A BGP router.
+pub trait Router: Send + Sync {
+    /// Name of the implementation, as in scenarios and results.
+    fn name(&self) -> &'static str;
+
+    /// Command (program and arguments) that prints the version.
+    fn version_command(&self) -> (&'static str, &'static [&'static str]);
+
+    /// The version, from what the command printed.
+    fn parse_version(&self, output: &str) -> Option<String>;
+
+    /// The files of one node.
+    fn configure(&self, scenario: &ResolvedScenario, node: &str) -> Vec<ConfigFile>;
+
+    /// Directories that must exist inside the capsule before the processes start.
+    fn directories(&self, node: &str) -> Vec<PathBuf>;
+
+    /// The processes of one node, in the order of their start.
+    fn processes(&self, node: &str, config_dir: &Path) -> Vec<RouterProcess>;
+
+    /// Programs for `flaplab shell`, by name: shell scripts that know which node they are at
+    /// from `$FLAPLAB_NODE`.
+    fn shell_tools(&self) -> &'static [(&'static str, &'static str)];
+
+    /// Name of the process whose log tells of sessions.
+    fn session_log(&self) -> &'static str;
+
+    /// A session's change, if a log line tells of one.
+    fn parse_log_line(&self, line: &str) -> Option<SessionChange>;
+}
+
+/// The implementation that a scenario asks for.
+#[must_use]
+pub fn router(kind: RouterKind) -> Box<dyn Router> {
+    match kind {
+        RouterKind::Frr => Box::new(frr::Frr),
+    }
+}

@@ -1,0 +1,299 @@
+//! Labs that stand: `flaplab up`, and failed labs that are kept; how `shell` and `down` find
+//! and enter them.
+//!
+//! *Assumes* that the flaplab process in the foreground serves its lab. *Guarantees* that nothing
+//! of this is in the file system (the control socket's name is abstract), and that only the same
+//! user, or root, is answered.
+
+use std::ffi::CString;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+
+use nix::sched::{CloneFlags, setns};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, execve, fork, getuid};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::capsule::{LAB_DIR, RUN_DIR};
+
+/// Why a standing lab could not be reached or entered.
+#[derive(Debug, Error)]
+pub enum StandingError {
+    /// There is none.
+    #[error("no lab is up; start one with `flaplab up SCENARIO` in another terminal")]
+    None,
+    /// There are several.
+    #[error("{} labs are up: {}; choose one with --lab", .0.len(), .0.join(", "))]
+    Several(Vec<String>),
+    /// There is none of that name.
+    #[error("no lab `{wanted}` is up; up are: {}", .up.join(", "))]
+    NoSuchLab {
+        /// The name asked for.
+        wanted: String,
+        /// Those that are up.
+        up: Vec<String>,
+    },
+    /// The lab has no such node.
+    #[error("lab {lab} has no node `{wanted}`; its nodes are: {}", .nodes.join(", "))]
+    NoSuchNode {
+        /// The lab.
+        lab: String,
+        /// The node asked for.
+        wanted: String,
+        /// Those it has.
+        nodes: Vec<String>,
+    },
+    /// Another one of that name is up.
+    #[error(
+        "a lab `{0}` is already up; take it down with `flaplab down --lab {0}`, or choose another name with --lab"
+    )]
+    NameTaken(String),
+    /// A system call failed.
+    #[error("cannot {doing}: {source}")]
+    System {
+        /// What was tried.
+        doing: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> StandingError {
+    let doing = doing.into();
+    move |source| StandingError::System { doing, source }
+}
+
+/// What a client asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Request {
+    Describe,
+    Down,
+}
+
+/// What a standing lab says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// Its name.
+    pub lab: String,
+    /// Process 1 of its capsule.
+    pub init_pid: i32,
+    /// Its nodes.
+    pub nodes: Vec<String>,
+}
+
+/// Prefix of the control sockets of this user's labs.
+fn prefix() -> String {
+    format!("flaplab/{}/", getuid())
+}
+
+fn address(lab: &str) -> io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(format!("{}{lab}", prefix()))
+}
+
+/// Serves a lab's control socket on a thread of its own, for as long as this process lives. A
+/// client's `down` arrives on `down`.
+///
+/// # Errors
+/// If a lab of that name is up already.
+pub fn serve(description: Description, down: UnboundedSender<()>) -> Result<(), StandingError> {
+    let lab = description.lab.clone();
+    let listener = address(&lab)
+        .and_then(|a| UnixListener::bind_addr(&a))
+        .map_err(|e| match e.kind() {
+            io::ErrorKind::AddrInUse => StandingError::NameTaken(lab),
+            _ => system("open the control socket")(e),
+        })?;
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // A client that misbehaves is not answered.
+            let _ = answer(stream, &description, &down);
+        }
+    });
+    Ok(())
+}
+
+fn answer(
+    mut stream: UnixStream,
+    description: &Description,
+    down: &UnboundedSender<()>,
+) -> io::Result<()> {
+    let peer = nix::sys::socket::getsockopt(&stream, nix::sys::socket::sockopt::PeerCredentials)?;
+    if peer.uid() != getuid().as_raw() && peer.uid() != 0 {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let mut line = String::new();
+    BufReader::new(stream.try_clone()?).read_line(&mut line)?;
+    match serde_json::from_str(&line)? {
+        Request::Describe => {}
+        // The receiver ends with the process.
+        Request::Down => drop(down.send(())),
+    }
+    let mut reply = serde_json::to_vec(description)?;
+    reply.push(b'\n');
+    stream.write_all(&reply)
+}
+
+fn ask(lab: &str, request: Request) -> io::Result<(Description, UnixStream)> {
+    let mut stream = UnixStream::connect_addr(&address(lab)?)?;
+    let mut line = serde_json::to_vec(&request)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut reply = String::new();
+    BufReader::new(stream.try_clone()?).read_line(&mut reply)?;
+    Ok((serde_json::from_str(&reply)?, stream))
+}
+
+/// Names of this user's labs that are up.
+#[must_use]
+pub fn labs() -> Vec<String> {
+    let table = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    let prefix = format!("@{}", prefix());
+    // Only the listening socket: accepted ones bear its name too, and have other flags.
+    let mut labs: Vec<String> = table
+        .lines()
+        .filter(|l| l.split_whitespace().nth(3) == Some("00010000"))
+        .filter_map(|l| l.split_whitespace().nth(7)?.strip_prefix(&prefix))
+        .map(str::to_owned)
+        .collect();
+    labs.sort();
+    labs.dedup();
+    labs
+}
+
+/// Finds the lab that is meant: the named one, or the only one.
+///
+/// # Errors
+/// If there is none, or several and no name.
+pub fn find(wanted: Option<&str>) -> Result<Description, StandingError> {
+    let up = labs();
+    let name = match (wanted, up.as_slice()) {
+        (_, []) => return Err(StandingError::None),
+        (None, [only]) => only.clone(),
+        (None, _) => return Err(StandingError::Several(up)),
+        (Some(wanted), _) if up.iter().any(|l| l == wanted) => wanted.to_owned(),
+        (Some(wanted), _) => {
+            return Err(StandingError::NoSuchLab {
+                wanted: wanted.to_owned(),
+                up,
+            });
+        }
+    };
+    let (description, _) =
+        ask(&name, Request::Describe).map_err(system(format!("ask the lab {name}")))?;
+    Ok(description)
+}
+
+/// Takes a lab down, and waits until its flaplab has ended.
+///
+/// # Errors
+/// If it cannot be reached.
+pub fn down(wanted: Option<&str>) -> Result<String, StandingError> {
+    let name = find(wanted)?.lab;
+    let failed = |e| system(format!("tell the lab {name} to end"))(e);
+    let (_, mut stream) = ask(&name, Request::Down).map_err(failed)?;
+    while labs().contains(&name) {
+        // The socket's end of file, or its reset, comes when the process ends.
+        if matches!(io::Read::read(&mut stream, &mut [0; 1]), Ok(0) | Err(_))
+            && !labs().contains(&name)
+        {
+            break;
+        }
+        nix::poll::poll(&mut [], nix::poll::PollTimeout::from(20u8))
+            .map_err(|e| system("wait for the lab")(e.into()))?;
+    }
+    Ok(name)
+}
+
+/// Enters a node of a lab and runs a command there, a shell if it is empty. Returns the exit
+/// status. Call it before the process has a second thread: only then may it enter a user
+/// namespace.
+///
+/// # Errors
+/// If the node does not exist or cannot be entered.
+pub fn shell(wanted: Option<&str>, node: &str, command: &[String]) -> Result<i32, StandingError> {
+    let lab = find(wanted)?;
+    if !lab.nodes.iter().any(|n| n == node) {
+        let (lab, nodes) = (lab.lab, lab.nodes);
+        return Err(StandingError::NoSuchNode {
+            lab,
+            wanted: node.to_owned(),
+            nodes,
+        });
+    }
+    let pidfd = pidfd_open(lab.init_pid).map_err(system("find the lab's process"))?;
+    let all = CloneFlags::CLONE_NEWUSER
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWNET
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWIPC;
+    setns(pidfd.as_fd(), all).map_err(|e| system("enter the lab's namespaces")(e.into()))?;
+    let name = format!("/run/netns/{node}");
+    let net = std::fs::File::open(&name).map_err(system(format!("open {name}")))?;
+    setns(net.as_fd(), CloneFlags::CLONE_NEWNET)
+        .map_err(|e| system(format!("enter the network namespace of {node}"))(e.into()))?;
+    let dir = format!("{RUN_DIR}/nodes/{node}");
+    std::env::set_current_dir(&dir).map_err(system(format!("enter {dir}")))?;
+    // A process enters a PID namespace with its children only.
+    // SAFETY: this process has one thread, so the child may do what it likes.
+    match unsafe { fork() }.map_err(|e| system("fork")(e.into()))? {
+        ForkResult::Child => Err(execute(node, command)),
+        ForkResult::Parent { child } => loop {
+            match waitpid(child, None) {
+                Ok(WaitStatus::Exited(_, code)) => return Ok(code),
+                Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(128 + signal as i32),
+                Ok(_) | Err(nix::Error::EINTR) => {}
+                Err(e) => return Err(system("wait for the shell")(e.into())),
+            }
+        },
+    }
+}
+
+/// Replaces this process; returns only if that fails.
+fn execute(node: &str, command: &[String]) -> StandingError {
+    let keep = |key: &str| std::env::var(key).ok().map(|v| format!("{key}={v}"));
+    let mut env = vec![
+        format!("PATH={LAB_DIR}/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        "HOME=/root".to_owned(),
+        format!("FLAPLAB_NODE={node}"),
+        format!("PS1=[flaplab {node}]# "),
+    ];
+    env.extend(["TERM", "LANG", "COLORTERM"].into_iter().filter_map(keep));
+    let shell = ["/bin/sh", "-i"].map(str::to_owned);
+    let command = if command.is_empty() {
+        &shell[..]
+    } else {
+        command
+    };
+    let cstrings = |strings: &[String]| -> Vec<CString> {
+        strings
+            .iter()
+            .filter_map(|s| CString::new(s.as_str()).ok())
+            .collect()
+    };
+    // Looked up by env(1), which searches the PATH that is passed.
+    let mut args = vec!["/usr/bin/env".to_owned(), "--".to_owned()];
+    args.extend_from_slice(command);
+    let env = cstrings(&env);
+    let args = cstrings(&args);
+    match execve(&args[0], &args, &env) {
+        Ok(never) => match never {},
+        Err(e) => system(format!("run {}", command.join(" ")))(e.into()),
+    }
+}
+
+fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two integers and returns a new descriptor or -1.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the descriptor is new and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

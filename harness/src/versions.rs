@@ -1,0 +1,103 @@
+//! Who takes part: versions of routers and injectors, and the machine.
+//!
+//! *Assumes* that the programs tell their version when asked. *Guarantees* that a program that is
+//! missing is told before anything is made.
+
+use std::path::Path;
+use std::process::Command;
+
+use results::Host;
+use thiserror::Error;
+use topologies::ResolvedScenario;
+
+/// A program that a scenario needs is missing or does not run.
+#[derive(Debug, Error)]
+#[error("{program} {problem}; run `scripts/setup`, or install the package {package}")]
+pub struct VersionError {
+    program: String,
+    problem: String,
+    package: &'static str,
+}
+
+/// The versions of what a scenario uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versions {
+    /// Implementation of the routers.
+    pub router: String,
+    /// Its version.
+    pub router_version: String,
+    /// Implementation of the injector.
+    pub injector: String,
+    /// Its version.
+    pub injector_version: String,
+}
+
+/// Asks every program that the scenario uses.
+///
+/// # Errors
+/// If one is missing or says nothing.
+pub fn versions(scenario: &ResolvedScenario) -> Result<Versions, VersionError> {
+    let router = crate::router::router(scenario.router.kind);
+    let (program, args) = router.version_command();
+    let printed = ask(program, args, "frr")?;
+    let router_version = router.parse_version(&printed);
+    let injector_version = exabgp_version()?;
+    Ok(Versions {
+        router: router.name().to_owned(),
+        router_version: router_version.unwrap_or_else(|| "unknown".to_owned()),
+        injector: scenario.injector.kind.to_string(),
+        injector_version,
+    })
+}
+
+/// ExaBGP's version.
+///
+/// # Errors
+/// If it is missing.
+pub fn exabgp_version() -> Result<String, VersionError> {
+    let printed = ask(injectors::exabgp::PROGRAM, &["--version"], "exabgp")?;
+    // "ExaBGP : 4.2.21"
+    let line = printed.lines().find_map(|l| l.strip_prefix("ExaBGP : "));
+    Ok(line.map_or_else(|| "unknown".to_owned(), |v| v.trim().to_owned()))
+}
+
+/// What a program prints when run with `args`.
+///
+/// # Errors
+/// If it is missing or does not run.
+pub fn ask(program: &str, args: &[&str], package: &'static str) -> Result<String, VersionError> {
+    let failed = |problem: String| VersionError {
+        program: program.to_owned(),
+        problem,
+        package,
+    };
+    if !Path::new(program).exists() {
+        return Err(failed("is not installed".to_owned()));
+    }
+    let output = Command::new(program)
+        .args(args)
+        .output()
+        .map_err(|e| failed(format!("does not run ({e})")))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The machine.
+#[must_use]
+pub fn host() -> Host {
+    let uname = nix::sys::utsname::uname();
+    let text = |f: fn(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr| {
+        uname.as_ref().map_or_else(
+            |_| "unknown".to_owned(),
+            |u| f(u).to_string_lossy().into_owned(),
+        )
+    };
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = meminfo.lines().find_map(|l| l.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|t| t.split_whitespace().next()?.parse::<u64>().ok());
+    Host {
+        name: text(|u| u.nodename()),
+        kernel: text(|u| u.release()),
+        cpus: std::thread::available_parallelism().map_or(1, usize::from),
+        memory_mib: kib.unwrap_or(0) / 1024,
+    }
+}
