@@ -52,7 +52,7 @@ audit: ## licences, duplicates, sources and known vulnerabilities of all depende
 
 schema: ## renew topologies/scenario.schema.json after a change of the scenario's types
 	scripts/setup --test
-	UPDATE_SCHEMA=1 cargo test --locked -p topologies schema
+	UPDATE_SCHEMA=1 cargo test --locked -p topologies --test shipped
 
 clean: ## remove what was built; campaigns in results/runs stay
 	cargo clean

@@ -85,6 +85,8 @@ class Router:
             lines.append(f" neighbor {address} remote-as {asn}")
             lines.append(f" neighbor {address} timers connect 1")
             lines.append(f" neighbor {address} advertisement-interval 5")
+            if asn > self.asn:  # started after this one: as in flaplab, so that no two open at once
+                lines.append(f" neighbor {address} passive")
         lines += [" address-family ipv4 unicast", "  maximum-paths 1", " exit-address-family"]
         with open(self.path("bgpd.conf"), "w") as f:
             f.write(f"hostname {self.name}\n{log}" + "\n".join(lines) + "\n")

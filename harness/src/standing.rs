@@ -12,8 +12,9 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 
 use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, execve, fork, getuid};
+use nix::unistd::{ForkResult, Pid, execve, fork, getpgrp, getuid, tcsetpgrp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
@@ -242,16 +243,48 @@ pub fn shell(wanted: Option<&str>, node: &str, command: &[String]) -> Result<i32
     // A process enters a PID namespace with its children only.
     // SAFETY: this process has one thread, so the child may do what it likes.
     match unsafe { fork() }.map_err(|e| system("fork")(e.into()))? {
-        ForkResult::Child => Err(execute(node, command)),
+        ForkResult::Child => {
+            give_terminal_to_this_group();
+            Err(execute(node, command))
+        }
         ForkResult::Parent { child } => loop {
-            match waitpid(child, None) {
-                Ok(WaitStatus::Exited(_, code)) => return Ok(code),
-                Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(128 + signal as i32),
-                Ok(_) | Err(nix::Error::EINTR) => {}
+            let waited = waitpid(child, None);
+            let status = match waited {
+                Ok(WaitStatus::Exited(_, code)) => code,
+                Ok(WaitStatus::Signaled(_, signal, _)) => 128 + signal as i32,
+                Ok(_) | Err(nix::Error::EINTR) => continue,
                 Err(e) => return Err(system("wait for the shell")(e.into())),
-            }
+            };
+            take_terminal_back();
+            return Ok(status);
         },
     }
+}
+
+/// Makes this process the leader of a group that has the terminal: a shell whose terminal
+/// belongs to a group outside of its PID namespace cannot tell, and gives up job control.
+fn give_terminal_to_this_group() {
+    if nix::unistd::setpgid(Pid::this(), Pid::from_raw(0)).is_ok() {
+        foreground(Pid::this());
+    }
+}
+
+fn take_terminal_back() {
+    foreground(getpgrp());
+}
+
+/// Gives the terminal, if there is one, to a process group. A background process that does so
+/// would be stopped by SIGTTOU (termios(3)).
+fn foreground(group: Pid) {
+    let stdin = io::stdin();
+    if !io::IsTerminal::is_terminal(&stdin) {
+        return;
+    }
+    let ttou = SigSet::from(Signal::SIGTTOU);
+    // Without the terminal the shell still runs, if less comfortably.
+    let _ = ttou.thread_block();
+    let _ = tcsetpgrp(stdin, group);
+    let _ = ttou.thread_unblock();
 }
 
 /// Replaces this process; returns only if that fails.

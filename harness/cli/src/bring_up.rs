@@ -1,12 +1,14 @@
 //! `flaplab bench`: what labs cost.
 
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use harness::capsule::Capsule;
 use harness::clock;
 use harness::protocol::{Assignment, Order, Purpose, Report, Stage};
-use results::{EventKind, RunDir};
+use results::{Event, EventKind, RunDir};
 use topologies::{Scenario, Strategy};
 
 use crate::Exit;
@@ -63,20 +65,25 @@ async fn time(
             _ => {}
         }
     }
-    let events = run.events()?.items;
-    let up: Vec<u64> = events
-        .iter()
-        .filter(|e| e.kind == EventKind::Session && e.detail.get("up") == Some(&true.into()))
-        .filter(|e| {
-            !injector
-                .iter()
-                .any(|a| e.target.ends_with(&format!(" {a}")))
-        })
-        .map(|e| e.t_mono_ns)
-        .collect();
-    let last = up.iter().max().context("no session came up")?;
-    let bring_up_s = Duration::from_nanos(last - began_ns).as_secs_f64();
+    let (sessions, last_ns) = last_session(&run.events()?.items, &injector);
+    let bring_up_s = Duration::from_nanos(last_ns.saturating_sub(began_ns)).as_secs_f64();
     let closing = Instant::now();
     capsule.close().await?;
-    Ok((bring_up_s, closing.elapsed().as_secs_f64(), up.len()))
+    Ok((bring_up_s, closing.elapsed().as_secs_f64(), sessions))
+}
+
+/// The number of router-to-router session ends that are up, and since when all of them are.
+fn last_session(events: &[Event], injector: &[Ipv4Addr]) -> (usize, u64) {
+    let mut up = BTreeMap::new();
+    for event in events.iter().filter(|e| e.kind == EventKind::Session) {
+        let with_injector = injector.iter().any(|a| event.target.ends_with(&format!(" {a}")));
+        if with_injector {
+            continue;
+        }
+        match event.detail.get("up") == Some(&true.into()) {
+            true => drop(up.insert(&event.target, event.t_mono_ns)),
+            false => drop(up.remove(&event.target)),
+        }
+    }
+    (up.len(), up.values().copied().max().unwrap_or(0))
 }

@@ -61,7 +61,7 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Exit> {
     };
     capsule.send(&Order::Assign(Box::new(assignment))).await?;
 
-    let mut ending = false;
+    let (mut ending, mut establishing) = (false, false);
     let outcome = loop {
         let report = tokio::select! {
             report = capsule.receive() => report?,

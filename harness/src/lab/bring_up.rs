@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use injectors::{ConfigFile, Start};
@@ -55,10 +55,7 @@ impl Lab {
             destination: topology.destination,
             signals: self.signals.clone(),
         };
-        for namespace in self.namespaces.values() {
-            self.recorders
-                .push(NodeRecorder::start(namespace, &context)?);
-        }
+        self.recorders = NodeRecorder::start_all(self.namespaces.values(), &context)?;
         self.follow_logs()?;
         self.start_routers().await?;
         self.start_injector(Start::First)?;
@@ -126,7 +123,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Starts the daemons of all routers, those of one router in order, all routers at once.
+    /// Starts the daemons of all routers, each as soon as what it waits for is there.
     async fn start_routers(&mut self) -> Result<(), LabError> {
         let names: Vec<String> = self
             .scenario
@@ -136,27 +133,23 @@ impl Lab {
             .collect();
         let created = FileEvents::new().map_err(system("watch for the daemons' sockets"))?;
         let mut waiting: Vec<(String, RouterProcess)> = Vec::new();
-        for node in &names {
+        for (i, node) in names.iter().enumerate() {
             for dir in self.router.directories(node) {
                 std::fs::create_dir_all(&dir).map_err(system(format!("make {}", dir.display())))?;
+                created
+                    .add(&dir, AddWatchFlags::IN_CREATE)
+                    .map_err(system(format!("watch {}", dir.display())))?;
             }
-            for started in self.router.processes(node, &self.run.config_dir(node)) {
-                match &started.after {
-                    None => self.start_router(node, &started)?,
-                    Some(file) => {
-                        let dir = file.parent().unwrap_or(Path::new("/"));
-                        created
-                            .add(dir, AddWatchFlags::IN_CREATE)
-                            .map_err(system(format!("watch {}", dir.display())))?;
-                        waiting.push((node.clone(), started));
-                    }
-                }
+            let previous = i.checked_sub(1).map(|p| names[p].as_str());
+            let config_dir = self.run.config_dir(node);
+            for process in self.router.processes(node, previous, &config_dir) {
+                waiting.push((node.clone(), process));
             }
         }
         self.start_as_ready(&created, waiting).await
     }
 
-    /// Starts each waiting process once the file is there that it waits for.
+    /// Starts each waiting process once the files are there that it waits for.
     async fn start_as_ready(
         &mut self,
         created: &FileEvents,
@@ -166,9 +159,10 @@ impl Lab {
         loop {
             let mut still = Vec::new();
             for (node, process) in waiting {
-                match &process.after {
-                    Some(file) if !file.exists() => still.push((node, process)),
-                    _ => self.start_router(&node, &process)?,
+                if process.after.iter().all(|file| file.exists()) {
+                    self.start_router(&node, &process)?;
+                } else {
+                    still.push((node, process));
                 }
             }
             waiting = still;
@@ -176,7 +170,8 @@ impl Lab {
                 return Ok(());
             };
             let (node, name) = (node.clone(), process.spec.name.clone());
-            let path = process.after.clone().unwrap_or_default();
+            let missing = process.after.iter().find(|file| !file.exists());
+            let path = missing.cloned().unwrap_or_default();
             tokio::select! {
                 // Which file it was is seen by looking.
                 events = created.next() => {

@@ -71,10 +71,30 @@ pub(crate) struct NodeRecorder {
 }
 
 impl NodeRecorder {
-    /// Starts recording a node.
+    /// Starts recording all nodes at once: making a ring buffer waits for the kernel's readers
+    /// to pass (RCU), some 10 ms each, in which nothing else is done.
     ///
     /// # Errors
     /// If a socket or a file cannot be opened.
+    pub(crate) fn start_all<'a>(
+        namespaces: impl Iterator<Item = &'a Namespace>,
+        context: &RecordContext,
+    ) -> Result<Vec<Self>, RecordError> {
+        std::thread::scope(|scope| {
+            let starting: Vec<_> = namespaces
+                .map(|n| (n, scope.spawn(|| NodeRecorder::start(n, context))))
+                .collect();
+            let panicked = |n: &Namespace| NamespaceError::Panicked {
+                node: n.node().to_owned(),
+            };
+            starting
+                .into_iter()
+                .map(|(n, t)| t.join().unwrap_or_else(|_| Err(panicked(n).into())))
+                .collect()
+        })
+    }
+
+    /// Starts recording a node.
     pub(crate) fn start(
         namespace: &Namespace,
         context: &RecordContext,

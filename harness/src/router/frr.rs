@@ -68,7 +68,12 @@ impl Router for Frr {
         vec![state_dir(node), PathBuf::from("/etc/frr").join(node)]
     }
 
-    fn processes(&self, node: &str, config_dir: &Path) -> Vec<RouterProcess> {
+    fn processes(
+        &self,
+        node: &str,
+        previous: Option<&str>,
+        config_dir: &Path,
+    ) -> Vec<RouterProcess> {
         let daemon = |name: &str, after| RouterProcess {
             spec: ProcessSpec {
                 name: name.to_owned(),
@@ -89,7 +94,10 @@ impl Router for Frr {
             },
             after,
         };
-        vec![daemon("zebra", None), daemon("bgpd", Some(zserv(node)))]
+        // One bgpd after the other: see `passive` in its configuration.
+        let order = previous.map(|p| state_dir(p).join("bgpd.vty"));
+        let after = [zserv(node)].into_iter().chain(order).collect();
+        vec![daemon("zebra", Vec::new()), daemon("bgpd", after)]
     }
 
     fn shell_tools(&self) -> &'static [(&'static str, &'static str)] {
@@ -147,6 +155,7 @@ fn bgpd(scenario: &ResolvedScenario, name: &str) -> String {
         keepalive = seconds(settings.keepalive),
         hold = seconds(settings.hold_time),
     );
+    let position = |node: &str| topology.nodes.iter().position(|n| n.name == node);
     for end in topology.ends(name) {
         let peer_asn = topology.node(end.peer).map_or(0, |n| n.asn);
         let peer = end.peer_addr;
@@ -158,6 +167,12 @@ fn bgpd(scenario: &ResolvedScenario, name: &str) -> String {
             seconds(settings.connect_retry),
             seconds(settings.mrai),
         );
+        // Two bgpds that open a connection to each other at the same time may both lose it
+        // (RFC 4271, section 6.8) and try again a second later. The one that is started first
+        // waits; the other opens, as it would anyway, for it finds the first one listening.
+        if end.role == LinkRole::Peering && position(name) < position(end.peer) {
+            let _ = writeln!(text, " neighbor {peer} passive");
+        }
     }
     text.push_str(" address-family ipv4 unicast\n  maximum-paths 1\n");
     for end in topology.ends(name).filter(|e| e.role != LinkRole::Peering) {
@@ -208,6 +223,7 @@ router bgp 65001
  neighbor 198.18.0.3 description r2
  neighbor 198.18.0.3 timers connect 1
  neighbor 198.18.0.3 advertisement-interval 7
+ neighbor 198.18.0.3 passive
  address-family ipv4 unicast
   maximum-paths 1
   neighbor 198.18.0.0 prefix-list DESTINATION in

@@ -30,8 +30,8 @@ pub struct SessionChange {
 pub struct RouterProcess {
     /// How it is started.
     pub spec: ProcessSpec,
-    /// A file (a socket) that must exist before it is started.
-    pub after: Option<PathBuf>,
+    /// Files (sockets) that must exist before it is started.
+    pub after: Vec<PathBuf>,
 }
 
 /// A BGP router.
@@ -48,11 +48,18 @@ pub trait Router: Send + Sync {
     /// The files of one node.
     fn configure(&self, scenario: &ResolvedScenario, node: &str) -> Vec<ConfigFile>;
 
-    /// Directories that must exist inside the capsule before the processes start.
+    /// Directories that must exist inside the capsule before the processes start, and in which
+    /// the files appear that processes wait for.
     fn directories(&self, node: &str) -> Vec<PathBuf>;
 
-    /// The processes of one node, in the order of their start.
-    fn processes(&self, node: &str, config_dir: &Path) -> Vec<RouterProcess>;
+    /// The processes of one node, in the order of their start. `previous` is the router before
+    /// it in the topology's order.
+    fn processes(
+        &self,
+        node: &str,
+        previous: Option<&str>,
+        config_dir: &Path,
+    ) -> Vec<RouterProcess>;
 
     /// Programs for `flaplab shell`, by name: shell scripts that know which node they are at
     /// from `$FLAPLAB_NODE`.
