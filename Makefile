@@ -27,9 +27,10 @@ setup: ## install what is missing on this machine (scripts/setup --list says wha
 build: setup ## build the release binary
 	cargo build --release --locked -p flaplab
 
+# A doubtful run (exit code 3) is told and left out of the figures; the study goes on.
 reproduce: build ## run the study of Surton (2014) on this machine: RUNS=3 JOBS=6
-	$(FLAPLAB) run topologies/scenarios/surton2014-control.yaml --runs $(RUNS) --jobs $(JOBS) --out $(CONTROL)
-	$(FLAPLAB) run topologies/scenarios/surton2014-correlated.yaml --runs $(RUNS) --jobs $(JOBS) --out $(CORRELATED)
+	$(FLAPLAB) run topologies/scenarios/surton2014-control.yaml --runs $(RUNS) --jobs $(JOBS) --out $(CONTROL) || [ $$? -eq 3 ]
+	$(FLAPLAB) run topologies/scenarios/surton2014-correlated.yaml --runs $(RUNS) --jobs $(JOBS) --out $(CORRELATED) || [ $$? -eq 3 ]
 	@echo
 	@echo "Done. Figures (SVG and PDF) and tables (metrics.csv, summary.csv) are in"
 	@echo "  $(CONTROL)"

@@ -3,7 +3,7 @@
 //! *Assumes* that `t_mono_ns` of all events is of one clock. *Guarantees* that the failure is the
 //! first actuator's `applied`, and that a run without one has no course.
 
-use results::{Event, EventKind, Finding, FindingKind, Manifest, Phase, RunDir, Severity, Status};
+use results::{Event, EventKind, Finding, Manifest, Phase, RunDir, Status};
 use topologies::{FailureKind, Topology};
 
 use crate::load::damaged;
@@ -47,7 +47,11 @@ pub(crate) fn read(
         .map(|e| e.t_mono_ns)
         .min()
     else {
-        findings.push(no_failure(manifest));
+        // A run that did not get that far is told as what it is.
+        if manifest.status == Status::Complete {
+            let message = "no `failure` event of phase `applied`: there is nothing to measure from";
+            findings.push(damaged(place, message.to_owned()));
+        }
         return None;
     };
     let dead_link = match dead_link(&events, manifest.failure, topology) {
@@ -67,19 +71,6 @@ pub(crate) fn read(
         dead_link,
         quiet_ns,
     })
-}
-
-fn no_failure(manifest: &Manifest) -> Finding {
-    let message = "no `failure` event of phase `applied`: there is nothing to measure from";
-    if manifest.status == Status::Complete {
-        return damaged("events.jsonl", message.to_owned());
-    }
-    Finding {
-        kind: FindingKind::Incomplete,
-        severity: Severity::Invalidating,
-        place: "events.jsonl".to_owned(),
-        message: message.to_owned(),
-    }
 }
 
 /// The dead link that the failure's events name. One that fits neither the failure nor the

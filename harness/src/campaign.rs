@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use results::{
-    CampaignDir, Clock, DirError, Finding, Manifest, RunDir, SCHEMA_VERSION, Severity, Status,
+    CampaignDir, Clock, DirError, Finding, Manifest, RunDir, SCHEMA_VERSION, Status,
 };
 use thiserror::Error;
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
@@ -95,10 +95,8 @@ pub struct CampaignPlan {
 /// How the runs of a campaign ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Complete, and without an invalidating finding.
-    pub valid: usize,
-    /// Complete, with an invalidating finding.
-    pub invalid: usize,
+    /// Complete; the analysis judges whether they are valid.
+    pub complete: usize,
     /// Failed.
     pub failed: usize,
     /// Aborted.
@@ -162,19 +160,18 @@ pub async fn carry_out(
     while let Some(result) = ended.next().await {
         match result? {
             None => tally.left += 1,
-            Some((Status::Complete, true)) => tally.valid += 1,
-            Some((Status::Complete, false)) => tally.invalid += 1,
-            Some((Status::Aborted, _)) => tally.aborted += 1,
-            Some((Status::Failed | Status::Running, _)) => tally.failed += 1,
+            Some(Status::Complete) => tally.complete += 1,
+            Some(Status::Aborted) => tally.aborted += 1,
+            Some(Status::Failed | Status::Running) => tally.failed += 1,
         }
     }
     Ok(tally)
 }
 
 impl Shared {
-    /// Carries out one run; tells how it ended and whether it is valid, or `None` if the
-    /// campaign was stopped before it began.
-    async fn run(&self, scenario: ResolvedScenario) -> Result<Option<(Status, bool)>, DirError> {
+    /// Carries out one run; tells how it ended, or `None` if the campaign was stopped before it
+    /// began.
+    async fn run(&self, scenario: ResolvedScenario) -> Result<Option<Status>, DirError> {
         let mut stop = self.stop.clone();
         if *stop.borrow() {
             return Ok(None);
@@ -200,7 +197,7 @@ impl Shared {
         let outcome = self
             .in_capsule(&run, &run_id, scenario, clock, permit)
             .await;
-        let outcome = outcome.unwrap_or_else(|e| Outcome {
+        let mut outcome = outcome.unwrap_or_else(|e| Outcome {
             status: Status::Failed,
             error: Some(e.to_string()),
             findings: run.findings().map(|l| l.items).unwrap_or_default(),
@@ -209,20 +206,20 @@ impl Shared {
         manifest.status = outcome.status;
         manifest.error = outcome.error.clone();
         manifest.ended_at = Some(Timestamp::now().to_string());
-        manifest.recorders = outcome.recorders;
+        manifest.recorders = outcome.recorders.clone();
         manifest.findings = outcome.findings.clone();
-        run.seal(&manifest)?;
-        let valid = !outcome
-            .findings
-            .iter()
-            .any(|f| f.severity == Severity::Invalidating);
+        if let Err(e) = run.seal(&manifest) {
+            // The run counts as failed, and the others go on: what they record may be whole.
+            outcome.status = Status::Failed;
+            outcome.error = Some(e.to_string());
+        }
         self.tell(CampaignEvent::Ended {
             run_id,
             status: outcome.status,
             error: outcome.error,
             findings: outcome.findings,
         });
-        Ok(Some((outcome.status, valid)))
+        Ok(Some(outcome.status))
     }
 
     async fn in_capsule(

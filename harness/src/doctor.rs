@@ -11,6 +11,7 @@ use crate::capsule::{Capsule, SpawnError};
 use crate::netns::Namespace;
 use crate::network;
 use crate::protocol::{Order, Report};
+use crate::record;
 use crate::versions;
 
 /// How a check came out.
@@ -65,9 +66,9 @@ impl Check {
 
 /// Examines the machine.
 pub async fn examine() -> Vec<Check> {
+    let (bgpd, args) = crate::router::router(topologies::RouterKind::Frr).version_command();
     let mut checks = vec![
-        program("FRR", "/usr/lib/frr/bgpd", &["--version"], "frr"),
-        program("zebra", "/usr/lib/frr/zebra", &["--version"], "frr"),
+        program("FRR", &bgpd, args, "frr"),
         match versions::exabgp_version() {
             Ok(version) => Check::ok("ExaBGP", version),
             Err(e) => Check::bad(
@@ -124,18 +125,17 @@ fn optional(name: &str, path: &str, args: &[&str], package: &'static str, what_f
 
 /// The recorders ask for 32 MiB; inside a user namespace the kernel gives no more than rmem_max.
 fn receive_buffer() -> Check {
-    const WANTED: u64 = 16 << 20;
     let file = "/proc/sys/net/core/rmem_max";
     let got = std::fs::read_to_string(file)
         .ok()
         .and_then(|t| t.trim().parse::<u64>().ok());
     match got {
-        Some(n) if n >= WANTED => Check::ok("net.core.rmem_max", format!("{n} octets")),
+        Some(n) if n >= record::SMALL_BUFFER => Check::ok("net.core.rmem_max", format!("{n} octets")),
         Some(n) => Check::bad(
             Verdict::Restricted,
             "net.core.rmem_max",
             format!("{n} octets: a burst of routing-table changes may overrun the recorders"),
-            format!("sysctl -w net.core.rmem_max={WANTED}"),
+            format!("sysctl -w net.core.rmem_max={}", record::WANTED_BUFFER),
         ),
         None => Check::bad(
             Verdict::Restricted,
@@ -245,12 +245,12 @@ pub(crate) async fn examine_inside() -> Vec<Check> {
     checks.push(try_in(
         &namespace,
         "packet capture",
-        crate::record::try_capture,
+        record::try_capture,
     ));
     checks.push(try_in(
         &namespace,
         "netlink recorder",
-        crate::record::try_listen,
+        record::try_listen,
     ));
     checks.push(try_in(&namespace, "nf_tables", || {
         injectors::actuator::examine()

@@ -10,6 +10,9 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{SigSet, Signal};
@@ -20,6 +23,9 @@ use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::capsule::{LAB_DIR, RUN_DIR};
+
+/// How long a lab may take to end: its records are closed and its processes reaped.
+const DOWN_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Why a standing lab could not be reached or entered.
 #[derive(Debug, Error)]
@@ -53,6 +59,12 @@ pub enum StandingError {
         "a lab `{0}` is already up; take it down with `flaplab down --lab {0}`, or choose another name with --lab"
     )]
     NameTaken(String),
+    /// A name that cannot be one.
+    #[error("`{0}` cannot be the name of a lab: use letters, digits, `-`, `_` and `.`")]
+    BadName(String),
+    /// It does not end.
+    #[error("the lab {0} was told to end and is still up; end its flaplab with Ctrl-C twice")]
+    StillUp(String),
     /// A system call failed.
     #[error("cannot {doing}: {source}")]
     System {
@@ -96,26 +108,63 @@ fn address(lab: &str) -> io::Result<SocketAddr> {
     SocketAddr::from_abstract_name(format!("{}{lab}", prefix()))
 }
 
-/// Serves a lab's control socket on a thread of its own, for as long as this process lives. A
-/// client's `down` arrives on `down`.
+/// A lab's control socket. Dropping it frees the lab's name.
+#[derive(Debug)]
+pub struct Service {
+    lab: String,
+    ended: Arc<AtomicBool>,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+        // Wakes the thread, which then closes the socket. If it cannot be reached it is closed.
+        let _ = address(&self.lab).and_then(|a| UnixStream::connect_addr(&a));
+    }
+}
+
+/// Serves a lab's control socket on a thread of its own. A client's `down` arrives on `down`.
 ///
 /// # Errors
-/// If a lab of that name is up already.
-pub fn serve(description: Description, down: UnboundedSender<()>) -> Result<(), StandingError> {
+/// If the name does not fit, or a lab of that name is up already.
+pub fn serve(
+    description: Description,
+    down: UnboundedSender<()>,
+) -> Result<Service, StandingError> {
     let lab = description.lab.clone();
+    if !lab.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || lab.is_empty() {
+        return Err(StandingError::BadName(lab));
+    }
     let listener = address(&lab)
         .and_then(|a| UnixListener::bind_addr(&a))
         .map_err(|e| match e.kind() {
-            io::ErrorKind::AddrInUse => StandingError::NameTaken(lab),
+            io::ErrorKind::AddrInUse => StandingError::NameTaken(lab.clone()),
             _ => system("open the control socket")(e),
         })?;
+    let ended = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&ended);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
+            if stop.load(Ordering::Acquire) {
+                return;
+            }
             // A client that misbehaves is not answered.
             let _ = answer(stream, &description, &down);
         }
     });
-    Ok(())
+    Ok(Service { lab, ended })
+}
+
+/// Whether the process at the other end is of this user, or of root if `or_root`.
+fn is_trusted(stream: &UnixStream, or_root: bool) -> io::Result<()> {
+    let peer = nix::sys::socket::getsockopt(stream, nix::sys::socket::sockopt::PeerCredentials)?;
+    if peer.uid() == getuid().as_raw() || (or_root && peer.uid() == 0) {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!("the process at the other end is of user {}", peer.uid()),
+    ))
 }
 
 fn answer(
@@ -123,10 +172,7 @@ fn answer(
     description: &Description,
     down: &UnboundedSender<()>,
 ) -> io::Result<()> {
-    let peer = nix::sys::socket::getsockopt(&stream, nix::sys::socket::sockopt::PeerCredentials)?;
-    if peer.uid() != getuid().as_raw() && peer.uid() != 0 {
-        return Err(io::ErrorKind::PermissionDenied.into());
-    }
+    is_trusted(&stream, true)?;
     let mut line = String::new();
     BufReader::new(stream.try_clone()?).read_line(&mut line)?;
     match serde_json::from_str(&line)? {
@@ -139,14 +185,16 @@ fn answer(
     stream.write_all(&reply)
 }
 
-fn ask(lab: &str, request: Request) -> io::Result<(Description, UnixStream)> {
+fn ask(lab: &str, request: Request) -> io::Result<Description> {
     let mut stream = UnixStream::connect_addr(&address(lab)?)?;
+    // Anybody may have taken the name: who enters what it names must know whose it is.
+    is_trusted(&stream, false)?;
     let mut line = serde_json::to_vec(&request)?;
     line.push(b'\n');
     stream.write_all(&line)?;
     let mut reply = String::new();
     BufReader::new(stream.try_clone()?).read_line(&mut reply)?;
-    Ok((serde_json::from_str(&reply)?, stream))
+    Ok(serde_json::from_str(&reply)?)
 }
 
 /// Names of this user's labs that are up.
@@ -184,28 +232,24 @@ pub fn find(wanted: Option<&str>) -> Result<Description, StandingError> {
             });
         }
     };
-    let (description, _) =
-        ask(&name, Request::Describe).map_err(system(format!("ask the lab {name}")))?;
-    Ok(description)
+    ask(&name, Request::Describe).map_err(system(format!("ask the lab {name}")))
 }
 
-/// Takes a lab down, and waits until its flaplab has ended.
+/// Takes a lab down, and waits until it is.
 ///
 /// # Errors
-/// If it cannot be reached.
+/// If it cannot be reached, or is not down in time.
 pub fn down(wanted: Option<&str>) -> Result<String, StandingError> {
     let name = find(wanted)?.lab;
     let failed = |e| system(format!("tell the lab {name} to end"))(e);
-    let (_, mut stream) = ask(&name, Request::Down).map_err(failed)?;
+    ask(&name, Request::Down).map_err(failed)?;
+    let deadline = Instant::now() + DOWN_DEADLINE;
     while labs().contains(&name) {
-        // The socket's end of file, or its reset, comes when the process ends.
-        if matches!(io::Read::read(&mut stream, &mut [0; 1]), Ok(0) | Err(_))
-            && !labs().contains(&name)
-        {
-            break;
+        if Instant::now() > deadline {
+            return Err(StandingError::StillUp(name));
         }
-        nix::poll::poll(&mut [], nix::poll::PollTimeout::from(20u8))
-            .map_err(|e| system("wait for the lab")(e.into()))?;
+        // The kernel tells nobody that a name is free: look again soon.
+        std::thread::sleep(Duration::from_millis(20));
     }
     Ok(name)
 }
@@ -292,7 +336,7 @@ fn execute(node: &str, command: &[String]) -> StandingError {
     let keep = |key: &str| std::env::var(key).ok().map(|v| format!("{key}={v}"));
     let mut env = vec![
         format!("PATH={LAB_DIR}/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-        "HOME=/root".to_owned(),
+        format!("HOME={LAB_DIR}"),
         format!("FLAPLAB_NODE={node}"),
         format!("PS1=[flaplab {node}]# "),
     ];

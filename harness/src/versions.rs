@@ -39,7 +39,7 @@ pub struct Versions {
 pub fn versions(scenario: &ResolvedScenario) -> Result<Versions, VersionError> {
     let router = crate::router::router(scenario.router.kind);
     let (program, args) = router.version_command();
-    let printed = ask(program, args, "frr")?;
+    let printed = ask(&program, args, "frr")?;
     let router_version = router.parse_version(&printed);
     let injector_version = exabgp_version()?;
     Ok(Versions {
@@ -55,7 +55,7 @@ pub fn versions(scenario: &ResolvedScenario) -> Result<Versions, VersionError> {
 /// # Errors
 /// If it is missing.
 pub fn exabgp_version() -> Result<String, VersionError> {
-    let printed = ask(injectors::exabgp::PROGRAM, &["--version"], "exabgp")?;
+    let printed = ask(&injectors::exabgp::program(), &["--version"], "exabgp")?;
     // "ExaBGP : 4.2.21"
     let line = printed.lines().find_map(|l| l.strip_prefix("ExaBGP : "));
     Ok(line.map_or_else(|| "unknown".to_owned(), |v| v.trim().to_owned()))

@@ -16,8 +16,12 @@ use topologies::{ResolvedScenario, Strategy};
 use crate::announcer::{self, AnnouncementPlan};
 use crate::{ConfigFile, ProcessSpec, RouteInjector, Start};
 
-/// The executable of Debian's package.
-pub const PROGRAM: &str = "/usr/sbin/exabgp";
+/// The executable: of Debian's package, or where pip puts it.
+#[must_use]
+pub fn program() -> String {
+    let places = ["/usr/sbin/exabgp", "/usr/bin/exabgp", "/usr/local/bin/exabgp"];
+    crate::first_installed(&places.map(str::to_owned))
+}
 
 /// ExaBGP.
 pub struct ExaBgp;
@@ -57,7 +61,7 @@ impl RouteInjector for ExaBgp {
         let env = |key: &str, value: &str| (format!("exabgp.{key}"), value.to_owned());
         ProcessSpec {
             name: format!("exabgp-{}", start.stem()),
-            program: PROGRAM.to_owned(),
+            program: program(),
             args: vec![config_dir.join(conf_name(start)).display().to_string()],
             env: vec![
                 env("daemon.user", "root"),

@@ -59,6 +59,14 @@ pub struct ProcessSpec {
     pub env: Vec<(String, String)>,
 }
 
+/// The first of these programs that is installed, or else the first: its absence is told when it
+/// is started.
+#[must_use]
+pub fn first_installed(candidates: &[String]) -> String {
+    let found = candidates.iter().find(|c| Path::new(c).exists());
+    found.or(candidates.first()).cloned().unwrap_or_default()
+}
+
 /// A BGP speaker outside the clique that announces the destination.
 pub trait RouteInjector: Send + Sync {
     /// Everything it reads for one start. `config_dir` is where the files will lie and

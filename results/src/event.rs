@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EventKind {
-    /// The lab as a whole: `phase` planned (bring-up begins), applied (daemons started),
-    /// confirmed (all sessions Established); again for `settled`, `quiet` in `detail`.
+    /// The bring-up of the lab: `planned` when it begins, `applied` when all daemons are started,
+    /// `confirmed` when all sessions are Established.
     Lab,
     /// The failure, or one part of it.
     Failure,

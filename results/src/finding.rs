@@ -42,8 +42,6 @@ pub enum FindingKind {
     FailureSkew,
     /// The failure was applied and its effect never seen.
     NotConfirmed,
-    /// The injector's process had to be restarted more than once.
-    InjectorRestart,
     /// A record could not be written (disk full, permission).
     RecordWrite,
     /// A record is cut short or damaged.

@@ -76,7 +76,9 @@ async fn time(
 fn last_session(events: &[Event], injector: &[Ipv4Addr]) -> (usize, u64) {
     let mut up = BTreeMap::new();
     for event in events.iter().filter(|e| e.kind == EventKind::Session) {
-        let with_injector = injector.iter().any(|a| event.target.ends_with(&format!(" {a}")));
+        let with_injector = injector
+            .iter()
+            .any(|a| event.target.ends_with(&format!(" {a}")));
         if with_injector {
             continue;
         }

@@ -25,6 +25,10 @@ enum Exit {
 }
 
 fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("FLAPLAB_LOG"))
+        .with_writer(std::io::stderr)
+        .init();
     // The capsule's entrance, the announcer and the shell must be single-threaded, or are run by
     // other programs: they come before the command line is parsed and before there is a runtime.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,14 +42,10 @@ fn main() -> ExitCode {
         _ => {}
     }
     let args = Args::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_env("FLAPLAB_LOG"))
-        .with_writer(std::io::stderr)
-        .init();
     match execute(args.command) {
         Ok(status) => status,
         Err(e) => {
-            eprintln!("error: {e:#}");
+            eprintln!("error: {}", with_causes(&e));
             let refused = e.downcast_ref::<topologies::ScenarioError>().is_some();
             ExitCode::from(if refused {
                 Exit::Refused as u8
@@ -90,6 +90,19 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         }
     };
     Ok(ExitCode::from(exit as u8))
+}
+
+/// An error with those of its causes that it does not tell of itself.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
+        if told.contains(&cause) {
+            told
+        } else if told.is_empty() {
+            cause
+        } else {
+            format!("{told}: {cause}")
+        }
+    })
 }
 
 /// Prints a result. A reader that has seen enough (`| head`) is no error.

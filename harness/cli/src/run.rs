@@ -1,5 +1,6 @@
 //! `flaplab run`: a campaign from its scenario to its figures.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -40,12 +41,20 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let tally = tally?;
     interrupted.abort();
 
-    let exit = judge(&tally, *stop.borrow());
-    if tally.valid + tally.invalid + tally.failed + tally.aborted > 0 {
-        crate::print(&analysis::analyze(&out)?.to_string())?;
+    let stopped = *stop.borrow();
+    let begun = tally.complete + tally.failed + tally.aborted;
+    let mut valid = 0;
+    if begun > 0 {
+        let result = analysis::analyze(&out)?;
+        valid = result.valid_runs();
+        crate::print(&result.to_string())?;
     }
-    report(&tally, &out, *stop.borrow());
-    Ok(exit)
+    report(&tally, valid, &out, stopped);
+    Ok(match (stopped, valid == begun) {
+        (true, _) => Exit::Interrupted,
+        (false, true) => Exit::Done,
+        (false, false) => Exit::DoubtfulRuns,
+    })
 }
 
 fn load(args: &RunArgs) -> anyhow::Result<Scenario> {
@@ -100,58 +109,46 @@ async fn tell(
     nodes: Vec<String>,
     release: broadcast::Sender<String>,
 ) {
+    let mut kept = HashMap::new();
     while let Some(event) = inbox.recv().await {
         progress.note(&event);
-        if let CampaignEvent::Kept {
-            run_id, init_pid, ..
-        } = event
-        {
-            let (down, mut downs) = mpsc::unbounded_channel();
-            let lab = Description {
-                lab: run_id.clone(),
-                init_pid,
-                nodes: nodes.clone(),
-            };
-            if let Err(e) = standing::serve(lab, down) {
-                progress.say(&format!("the kept lab cannot be entered: {e}"));
-            }
-            let release = release.clone();
-            tokio::spawn(async move {
-                if downs.recv().await.is_some() {
-                    // Nobody listens once the run has ended by itself.
-                    let _ = release.send(run_id);
+        match event {
+            CampaignEvent::Kept { run_id, init_pid, .. } => {
+                let (down, mut downs) = mpsc::unbounded_channel();
+                let lab = Description { lab: run_id.clone(), init_pid, nodes: nodes.clone() };
+                match standing::serve(lab, down) {
+                    Ok(service) => drop(kept.insert(run_id.clone(), service)),
+                    Err(e) => progress.say(&format!("the kept lab cannot be entered: {e}")),
                 }
-            });
+                let release = release.clone();
+                tokio::spawn(async move {
+                    if downs.recv().await.is_some() {
+                        // Nobody listens once the run has ended by itself.
+                        let _ = release.send(run_id);
+                    }
+                });
+            }
+            CampaignEvent::Ended { run_id, .. } => drop(kept.remove(&run_id)),
+            CampaignEvent::Begun { .. } | CampaignEvent::Progress { .. } => {}
         }
     }
     progress.finish();
 }
 
-fn judge(tally: &Tally, stopped: bool) -> Exit {
-    if stopped {
-        Exit::Interrupted
-    } else if tally.invalid + tally.failed + tally.aborted > 0 {
-        Exit::DoubtfulRuns
-    } else {
-        Exit::Done
-    }
-}
-
-fn report(tally: &Tally, out: &std::path::Path, stopped: bool) {
-    let all = tally.valid + tally.invalid + tally.failed + tally.aborted;
+fn report(tally: &Tally, valid: usize, out: &std::path::Path, stopped: bool) {
+    let begun = tally.complete + tally.failed + tally.aborted;
     if stopped {
         eprintln!(
             "stopped: {} of {} runs are complete; what was recorded is in {}",
-            tally.valid + tally.invalid,
-            all + tally.left,
+            tally.complete,
+            begun + tally.left,
             out.display()
         );
-    }
-    if tally.invalid + tally.failed > 0 {
+    } else if valid < begun {
         eprintln!(
-            "{} runs failed and {} are invalid; see runs/*/manifest.json and findings.csv in {}",
+            "{} of {begun} runs failed and {} are invalid; findings.csv in {} says why",
             tally.failed,
-            tally.invalid,
+            tally.complete.saturating_sub(valid),
             out.display()
         );
     }

@@ -53,7 +53,7 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Exit> {
         init_pid: capsule.init_pid(),
         nodes,
     };
-    standing::serve(description, down)?;
+    let service = standing::serve(description, down)?;
     let assignment = Assignment {
         scenario,
         clock: clock::begin(),
@@ -65,8 +65,12 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Exit> {
     let outcome = loop {
         let report = tokio::select! {
             report = capsule.receive() => report?,
-            stop = signalled(), if !ending => {
+            stop = signalled() => {
                 stop?;
+                if ending {
+                    // The lab ends with this process, if not in order.
+                    return Ok(Exit::Interrupted);
+                }
                 ending = true;
                 capsule.send(&Order::End).await?;
                 continue;
@@ -84,7 +88,13 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Exit> {
             Report::Progress {
                 stage: Stage::Establish,
                 text,
-            } => eprintln!("sessions: {text}"),
+            } => {
+                // A line for each of hundreds of sessions would tell nobody anything.
+                if !establishing {
+                    eprintln!("waiting for {text}");
+                }
+                establishing = true;
+            }
             Report::Progress { text, .. } => eprintln!("{text}"),
             Report::Kept { error } => {
                 eprintln!(
@@ -96,6 +106,7 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Exit> {
         }
     };
     capsule.close().await?;
+    drop(service);
     eprintln!("{lab} is down");
     Ok(if outcome.status == Status::Failed {
         Exit::Failed
@@ -107,7 +118,7 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Exit> {
 fn welcome(lab: &str) {
     println!(
         "{lab} is up. In another terminal:\n  \
-         flaplab shell r1                                a shell at r1: ip route, tcpdump, ping\n  \
+         flaplab shell r1                                a shell at r1: ip route, ss\n  \
          flaplab shell r1 -- vtysh -c 'show bgp summary'  ask the router\n  \
          flaplab down                                    end it (or Ctrl-C here)"
     );

@@ -20,6 +20,9 @@ use super::{Greeting, SUBCOMMAND};
 /// How much of what the capsule's processes print to standard error is kept.
 const KEPT_STDERR: usize = 16 * 1024;
 
+/// The environment variable that says which logs are wanted.
+const LOG_FILTER: &str = "FLAPLAB_LOG";
+
 /// Why a capsule could not be started or spoken to.
 #[derive(Debug, Error)]
 pub enum SpawnError {
@@ -69,8 +72,8 @@ impl Capsule {
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("TZ", "UTC");
-        if let Some(filter) = std::env::var_os("FLAPLAB_LOG") {
-            command.env("FLAPLAB_LOG", filter);
+        if let Some(filter) = std::env::var_os(LOG_FILTER) {
+            command.env(LOG_FILTER, filter);
         }
         let mut child = command
             .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
@@ -156,13 +159,17 @@ impl Capsule {
     }
 }
 
-/// Reads to the end and keeps the last part.
+/// Reads to the end and keeps the last part. Where logs are wanted all of it is passed on.
 async fn keep_end(mut stream: tokio::process::ChildStderr) -> String {
     let mut kept = Vec::new();
     let mut buffer = [0; 4096];
+    let pass_on = std::env::var_os(LOG_FILTER).is_some();
     while let Ok(n) = stream.read(&mut buffer).await {
         if n == 0 {
             break;
+        }
+        if pass_on {
+            eprint!("{}", String::from_utf8_lossy(&buffer[..n]));
         }
         kept.extend_from_slice(&buffer[..n]);
         let excess = kept.len().saturating_sub(KEPT_STDERR);

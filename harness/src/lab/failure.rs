@@ -11,6 +11,7 @@ use serde_json::Map;
 use tokio::sync::oneshot;
 
 use super::confirmation::Unconfirmed;
+use super::waiting::clock_samples;
 use super::{Lab, LabError, detail};
 use crate::clock;
 use crate::pressure::Pressure;
@@ -73,6 +74,7 @@ impl Lab {
             // If the agent no longer waits, the run was stopped.
             let _ = tx.send(result);
         });
+        let mut samples = clock_samples();
         loop {
             tokio::select! {
                 biased;
@@ -84,6 +86,7 @@ impl Lab {
                     return Ok(result.map_err(gone)?.map_err(|e: ActuatorError| e)?);
                 }
                 Some(signal) = self.inbox.recv() => self.take(signal)?,
+                _ = samples.tick() => self.sample_clock(),
             }
         }
     }

@@ -89,7 +89,7 @@ pub(crate) enum LabError {
         path: PathBuf,
     },
     /// A deadline passed.
-    #[error("{what} within {deadline_s:.0} s: {missing}")]
+    #[error("{what} within {deadline_s} s: {missing}")]
     Deadline {
         /// What did not happen.
         what: &'static str,
@@ -247,9 +247,7 @@ impl order::Lab for Lab {
         let sessions = self.watch.sessions();
         self.tell(Stage::Establish, format!("{sessions} session ends"));
         self.reach(Goal::Established, self.scenario.deadlines.established)
-            .await?;
-        self.guarding_sessions = true;
-        Ok(())
+            .await
     }
 
     async fn settled(&mut self) -> Result<(), LabError> {
@@ -258,7 +256,9 @@ impl order::Lab for Lab {
             format!("quiet for {}", self.scenario.quiet_period()),
         );
         self.reach(Goal::Settled, self.scenario.deadlines.settled)
-            .await
+            .await?;
+        self.guarding_sessions = true;
+        Ok(())
     }
 
     async fn fail(&mut self, schedule: &Schedule) -> Result<(), LabError> {
@@ -295,8 +295,7 @@ impl order::Lab for Lab {
         }
         self.sample_clock();
         let mut recorders = BTreeMap::new();
-        for recorder in self.recorders.drain(..) {
-            let (node, stats, findings) = recorder.stop();
+        for (node, stats, findings) in NodeRecorder::stop_all(std::mem::take(&mut self.recorders)) {
             recorders.insert(node, stats);
             for finding in findings {
                 if !self.journal.findings().contains(&finding) {

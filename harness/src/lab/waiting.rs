@@ -15,13 +15,18 @@ use crate::watch::Goal;
 /// Interval between samples of the wall clock.
 const CLOCK_SAMPLES: Duration = Duration::from_secs(5);
 
+/// Ticks when the wall clock is to be sampled, first after one interval.
+pub(super) fn clock_samples() -> tokio::time::Interval {
+    let first = tokio::time::Instant::now() + CLOCK_SAMPLES;
+    tokio::time::interval_at(first, CLOCK_SAMPLES)
+}
+
 impl Lab {
     /// Waits until the goal is reached. A deadline that passes is a finding and an error.
     pub(super) async fn reach(&mut self, goal: Goal, deadline: Span) -> Result<(), LabError> {
         let began_ns = clock::monotonic_ns();
         let deadline_ns = began_ns + deadline.as_duration().as_nanos() as u64;
-        let mut samples = tokio::time::interval(CLOCK_SAMPLES);
-        samples.reset();
+        let mut samples = clock_samples();
         loop {
             while let Ok(signal) = self.inbox.try_recv() {
                 self.take(signal)?;
@@ -81,7 +86,7 @@ impl Lab {
         let missing = self.watch.missing(goal);
         let deadline_s = deadline.as_secs_f64();
         let message = format!(
-            "{what} within {deadline_s:.0} s: {missing}; look at the routers' logs, or give it more time (`deadlines` in \
+            "{what} within {deadline_s} s: {missing}; look at the routers' logs, or give it more time (`deadlines` in \
              the scenario)"
         );
         self.find(kind, Severity::Invalidating, "lab", message);

@@ -108,19 +108,31 @@ impl NodeRecorder {
         })
     }
 
-    /// Stops recording, with everything seen so far written.
-    #[must_use]
-    pub(crate) fn stop(self) -> (String, RecorderStats, Vec<Finding>) {
-        let mut stats = RecorderStats::default();
-        let mut findings = self.routes.stop(&mut stats);
-        findings.extend(self.packets.stop(&mut stats));
-        (self.node, stats, findings)
+    /// Stops recording all nodes, with everything seen so far written: what they wrote and lost,
+    /// and what they found.
+    pub(crate) fn stop_all(
+        recorders: Vec<Self>,
+    ) -> impl Iterator<Item = (String, RecorderStats, Vec<Finding>)> {
+        // All are told before the first is waited for: each has a last block to wait for.
+        for recorder in &recorders {
+            recorder.routes.tell_to_stop();
+            recorder.packets.tell_to_stop();
+        }
+        recorders.into_iter().map(|recorder| {
+            let mut stats = RecorderStats::default();
+            let mut findings = recorder.routes.join(&mut stats);
+            findings.extend(recorder.packets.join(&mut stats));
+            (recorder.node, stats, findings)
+        })
     }
 }
 
 /// Below this a receive buffer is small, octets: it holds some 1,000 routing-table changes, more
 /// than a lab makes at once, but the recorder is at the mercy of the scheduler.
-const SMALL_BUFFER: u64 = 4 << 20;
+pub(crate) const SMALL_BUFFER: u64 = 4 << 20;
+
+/// What the recorders ask for, octets.
+pub(crate) const WANTED_BUFFER: usize = routes::BUFFER;
 
 /// What there is to say about the receive buffers that the kernel gave: it gives all of them the
 /// same.
@@ -134,7 +146,7 @@ pub(crate) fn judge_buffers<'a>(stats: impl Iterator<Item = &'a RecorderStats>) 
             "the kernel gave receive buffers of {} KiB; if nothing else is found, nothing was lost; let it give \
              more: sysctl -w net.core.rmem_max={}",
             got >> 10,
-            routes::BUFFER
+            WANTED_BUFFER
         ),
     })
 }

@@ -5,12 +5,15 @@
 //! lab, and times on the run's base. Loopback is left out.
 
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use ipnet::Ipv4Net;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pcap::{Active, BreakLoop, Capture, Packet, PacketHeader, Savefile};
 use results::bgp::{Body, Decoder, LinkType, Message};
 use results::{Clock, Finding, FindingKind, RecorderStats, Severity};
@@ -84,10 +87,14 @@ impl PacketRecorder {
         })
     }
 
-    /// Stops recording.
-    pub(super) fn stop(self, stats: &mut RecorderStats) -> Vec<Finding> {
+    /// Tells the recorder to stop once it has written what the kernel has captured by now.
+    pub(super) fn tell_to_stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.wake.breakloop();
+    }
+
+    /// Waits until the recorder has stopped.
+    pub(super) fn join(self, stats: &mut RecorderStats) -> Vec<Finding> {
         match self.thread.join() {
             Ok((own, findings)) => {
                 stats.packets = own.packets;
@@ -113,6 +120,12 @@ pub(super) fn open_capture() -> Result<Capture<Active>, pcap::Error> {
         .open()?;
     capture.filter(FILTER, true)?;
     Ok(capture)
+}
+
+/// The descriptor of a handle, of which libpcap gives the number only.
+fn descriptor(capture: &Capture<Active>) -> BorrowedFd<'_> {
+    // SAFETY: the descriptor is open for as long as the handle that is borrowed.
+    unsafe { BorrowedFd::borrow_raw(capture.as_raw_fd()) }
 }
 
 /// What one recorder writes, and what it makes of it.
@@ -152,7 +165,8 @@ impl Tape {
                 break;
             }
         }
-        if let Ok(stat) = capture.stats() {
+        let mut capture = self.drain(capture);
+        if let Some(stat) = capture.as_mut().and_then(|c| c.stats().ok()) {
             self.stats.packets_dropped = u64::from(stat.dropped) + u64::from(stat.if_dropped);
         }
         if self.stats.packets_dropped > 0 {
@@ -167,6 +181,25 @@ impl Tape {
             });
         }
         (self.stats, self.findings)
+    }
+
+    /// Writes what the kernel still holds: it hands over a block that is not full when the block's
+    /// time is over.
+    fn drain(&mut self, capture: Capture<Active>) -> Option<Capture<Active>> {
+        let mut capture = capture.setnonblock().ok()?;
+        let until = Instant::now() + 2 * Duration::from_millis(BLOCK_TIMEOUT_MS as u64);
+        while let Some(left) = until.checked_duration_since(Instant::now()) {
+            match capture.next_packet() {
+                Ok(packet) => self.write(&packet),
+                Err(_) => {
+                    let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+                    let mut fds = [PollFd::new(descriptor(&capture), PollFlags::POLLIN)];
+                    // Interrupted or not, the next packet is asked for.
+                    let _ = poll(&mut fds, left);
+                }
+            }
+        }
+        Some(capture)
     }
 
     /// Writes a packet, its time moved from the wall clock as it is now to the run's base.

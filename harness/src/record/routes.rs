@@ -81,10 +81,14 @@ impl RouteRecorder {
         Ok(RouteRecorder { stop, thread })
     }
 
-    /// Stops listening; what the kernel had sent by now is written.
-    pub(super) fn stop(self, stats: &mut RecorderStats) -> Vec<Finding> {
+    /// Tells the recorder to stop once it has written what the kernel has sent by now.
+    pub(super) fn tell_to_stop(&self) {
         // An eventfd that has room for 2^64 writes takes one.
         let _ = self.stop.write(1);
+    }
+
+    /// Waits until the recorder has stopped.
+    pub(super) fn join(self, stats: &mut RecorderStats) -> Vec<Finding> {
         match self.thread.join() {
             Ok((own, findings)) => {
                 stats.netlink_messages = own.netlink_messages;

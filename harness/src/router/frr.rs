@@ -14,13 +14,22 @@ use topologies::{LinkRole, ResolvedScenario};
 
 use super::{Router, RouterProcess, SessionChange};
 
-/// Where Debian's package keeps the daemons.
-const DAEMONS: &str = "/usr/lib/frr";
+/// Where distributions keep the daemons: Debian's, Fedora's.
+const DAEMONS: [&str; 2] = ["/usr/lib/frr", "/usr/libexec/frr"];
 /// Name of the prefix list that keeps the filler out.
 const DESTINATION_LIST: &str = "DESTINATION";
 
+/// vtysh looks for the sockets of a router outside of any lab, unless told the node; and it
+/// complains of a missing configuration of its own.
+const VTYSH: &str = "#!/bin/sh\n: >>\"/etc/frr/$FLAPLAB_NODE/vtysh.conf\"\n\
+                     exec /usr/bin/vtysh -N \"$FLAPLAB_NODE\" \"$@\"\n";
+
 /// FRRouting.
 pub struct Frr;
+
+fn daemon_path(name: &str) -> String {
+    injectors::first_installed(&DAEMONS.map(|dir| format!("{dir}/{name}")))
+}
 
 fn state_dir(node: &str) -> PathBuf {
     PathBuf::from("/run/frr").join(node)
@@ -36,8 +45,8 @@ impl Router for Frr {
         "frr"
     }
 
-    fn version_command(&self) -> (&'static str, &'static [&'static str]) {
-        ("/usr/lib/frr/bgpd", &["--version"])
+    fn version_command(&self) -> (String, &'static [&'static str]) {
+        (daemon_path("bgpd"), &["--version"])
     }
 
     fn parse_version(&self, output: &str) -> Option<String> {
@@ -77,7 +86,7 @@ impl Router for Frr {
         let daemon = |name: &str, after| RouterProcess {
             spec: ProcessSpec {
                 name: name.to_owned(),
-                program: format!("{DAEMONS}/{name}"),
+                program: daemon_path(name),
                 // -N keeps the sockets of the lab's routers apart; with it the file must be
                 // named, or it is not read.
                 args: [
@@ -101,11 +110,7 @@ impl Router for Frr {
     }
 
     fn shell_tools(&self) -> &'static [(&'static str, &'static str)] {
-        // Without -N it looks for the sockets of a router that is not in a lab.
-        &[(
-            "vtysh",
-            "#!/bin/sh\nexec /usr/bin/vtysh -N \"$FLAPLAB_NODE\" \"$@\"\n",
-        )]
+        &[("vtysh", VTYSH)]
     }
 
     fn session_log(&self) -> &'static str {

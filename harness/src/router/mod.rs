@@ -40,7 +40,7 @@ pub trait Router: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// Command (program and arguments) that prints the version.
-    fn version_command(&self) -> (&'static str, &'static [&'static str]);
+    fn version_command(&self) -> (String, &'static [&'static str]);
 
     /// The version, from what the command printed.
     fn parse_version(&self, output: &str) -> Option<String>;
