@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
-use results::{
-    CampaignDir, Clock, DirError, Finding, Manifest, RunDir, SCHEMA_VERSION, Status,
-};
+use results::{CampaignDir, Clock, DirError, Finding, Manifest, RunDir, SCHEMA_VERSION, Status};
 use thiserror::Error;
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use topologies::{ResolvedScenario, Scenario};

@@ -130,7 +130,9 @@ fn receive_buffer() -> Check {
         .ok()
         .and_then(|t| t.trim().parse::<u64>().ok());
     match got {
-        Some(n) if n >= record::SMALL_BUFFER => Check::ok("net.core.rmem_max", format!("{n} octets")),
+        Some(n) if n >= record::SMALL_BUFFER => {
+            Check::ok("net.core.rmem_max", format!("{n} octets"))
+        }
         Some(n) => Check::bad(
             Verdict::Restricted,
             "net.core.rmem_max",
@@ -242,16 +244,8 @@ pub(crate) async fn examine_inside() -> Vec<Check> {
     let Some(namespace) = namespaces.into_values().next() else {
         return checks;
     };
-    checks.push(try_in(
-        &namespace,
-        "packet capture",
-        record::try_capture,
-    ));
-    checks.push(try_in(
-        &namespace,
-        "netlink recorder",
-        record::try_listen,
-    ));
+    checks.push(try_in(&namespace, "packet capture", record::try_capture));
+    checks.push(try_in(&namespace, "netlink recorder", record::try_listen));
     checks.push(try_in(&namespace, "nf_tables", || {
         injectors::actuator::examine()
             .map(|()| "a drop rule goes in".to_owned())

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use netlink_packet_route::link::{InfoData, InfoVeth};
+use netlink_packet_route::neighbour::NeighbourState;
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth};
 use thiserror::Error;
 use topologies::Topology;
@@ -101,7 +102,16 @@ pub async fn build(topology: &Topology) -> Result<Namespaces, NetworkError> {
         let devices = topology.ends(&node.name);
         let devices = devices.map(|end| indices[&(node.name.clone(), end.dev.to_owned())]);
         let down = devices.chain([LOOPBACK_INDEX]).collect();
-        configure(&namespaces[&node.name], down, addresses).await?;
+        let neighbours = topology.ends(&node.name);
+        let neighbours = neighbours
+            .map(|end| {
+                (
+                    indices[&(node.name.clone(), end.dev.to_owned())],
+                    end.peer_addr,
+                )
+            })
+            .collect();
+        configure(&namespaces[&node.name], down, addresses, neighbours).await?;
     }
     Ok(namespaces)
 }
@@ -192,10 +202,12 @@ async fn add_links(
         let peer = LinkMessageBuilder::<LinkUnspec>::new()
             .name(link.b_dev.clone())
             .index(b_index)
+            .address(mac(link.b_addr))
             .setns_by_fd(fd(&link.b))
             .build();
         let message = LinkMessageBuilder::<LinkVeth>::new(&link.a_dev, &link.b_dev)
             .index(a_index)
+            .address(mac(link.a_addr))
             .setns_by_fd(fd(&link.a))
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
             .build();
@@ -215,12 +227,23 @@ async fn add_links(
     Ok(indices)
 }
 
-/// Brings devices up, and adds addresses (device index, address, prefix length), in one
-/// namespace.
+/// The hardware address of the device with an address: locally administered, and telling.
+fn mac(address: Ipv4Addr) -> Vec<u8> {
+    [[0x02, 0x00].as_slice(), &address.octets()].concat()
+}
+
+/// Brings devices up, adds addresses (device index, address, prefix length), and tells the
+/// neighbours' hardware addresses (device index, address), in one namespace.
+///
+/// The neighbours are told, not asked for by ARP, because the kernel keeps 1,024 that it has
+/// learned for all namespaces of the machine together (net.ipv4.neigh.default.gc_thresh3, which
+/// only the machine's own root may raise): a 64-clique has 4,032, and its sessions never came up.
+/// Permanent ones are not counted.
 async fn configure(
     namespace: &Namespace,
     down: Vec<u32>,
     addresses: Vec<(u32, Ipv4Addr, u8)>,
+    neighbours: Vec<(u32, Ipv4Addr)>,
 ) -> Result<(), NetworkError> {
     let handle = connect(namespace.node(), Some(namespace))?;
     let node = namespace.node();
@@ -242,6 +265,18 @@ async fn configure(
         .map(|(index, address, prefix)| {
             let request = handle.address().add(index, IpAddr::V4(address), prefix);
             let refused = refused(format!("the address {address}/{prefix} in {node}"));
+            async move { request.execute().await.map_err(refused) }
+        })
+        .buffer_unordered(BATCH)
+        .try_collect::<()>()
+        .await?;
+    stream::iter(neighbours)
+        .map(|(index, address)| {
+            let request = handle.neighbours().add(index, IpAddr::V4(address));
+            let request = request
+                .state(NeighbourState::Permanent)
+                .link_layer_address(&mac(address));
+            let refused = refused(format!("the neighbour {address} in {node}"));
             async move { request.execute().await.map_err(refused) }
         })
         .buffer_unordered(BATCH)

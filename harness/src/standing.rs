@@ -132,7 +132,11 @@ pub fn serve(
     down: UnboundedSender<()>,
 ) -> Result<Service, StandingError> {
     let lab = description.lab.clone();
-    if !lab.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || lab.is_empty() {
+    if !lab
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        || lab.is_empty()
+    {
         return Err(StandingError::BadName(lab));
     }
     let listener = address(&lab)

@@ -250,7 +250,9 @@ impl Watch {
                 missing.push("the effect of a planned action was not seen".to_owned());
             }
             if missing.is_empty() {
-                missing.push("the last route change or UPDATE for the destination is too recent".to_owned());
+                missing.push(
+                    "the last route change or UPDATE for the destination is too recent".to_owned(),
+                );
             }
         }
         missing.join("; ")

@@ -84,12 +84,12 @@ fn own(socket: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
 
 /// Reaps until there is a reason to end; returns the exit status.
 fn watch(socket: BorrowedFd<'_>, agent: Pid, signals: &SignalFd) -> i32 {
-    // POLLRDHUP is not among nix's names; the others are reported unasked.
-    let gone =
-        PollFlags::from_bits_retain(libc::POLLRDHUP) | PollFlags::POLLHUP | PollFlags::POLLERR;
+    // Both are reported unasked. POLLRDHUP, once asked for, would come with them: nix has no name
+    // for it, and gives no answer at all for flags of which it does not know one.
+    let gone = PollFlags::POLLHUP | PollFlags::POLLERR;
     loop {
         let mut fds = [
-            PollFd::new(socket, gone),
+            PollFd::new(socket, PollFlags::empty()),
             PollFd::new(signals.as_fd(), PollFlags::POLLIN),
         ];
         match poll(&mut fds, PollTimeout::NONE) {

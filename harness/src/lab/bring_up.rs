@@ -9,6 +9,8 @@ use std::time::Duration;
 use injectors::{ConfigFile, Start};
 use nix::sys::inotify::AddWatchFlags;
 use results::{EventKind, Phase};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use topologies::NodeRole;
 
 use super::{Lab, LabError, lab_dir};
@@ -19,14 +21,31 @@ use crate::network;
 use crate::process;
 use crate::protocol::Stage;
 use crate::record::{NodeRecorder, RecordContext};
-use crate::router::RouterProcess;
-
-/// How long a daemon may take to become ready.
-const READY_DEADLINE: Duration = Duration::from_secs(60);
+use crate::router::{Answer, RouterProcess};
 
 fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> LabError {
     let doing = doing.into();
     move |source| LabError::System { doing, source }
+}
+
+/// Between binding a socket and listening on it a daemon does nothing long.
+const LISTENS_SOON: Duration = Duration::from_millis(1);
+
+/// Asks a daemon, and makes the file that says that it has answered. If it does not, those that
+/// wait for it are told by their deadline.
+async fn mark_answer(answer: Answer) -> io::Result<()> {
+    let mut stream = loop {
+        match UnixStream::connect(&answer.socket).await {
+            // The socket is there and does not listen yet: the kernel tells nobody when it does.
+            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
+                tokio::time::sleep(LISTENS_SOON).await;
+            }
+            result => break result?,
+        }
+    };
+    stream.write_all(answer.request).await?;
+    stream.read_u8().await?;
+    std::fs::write(&answer.marker, "")
 }
 
 impl Lab {
@@ -155,17 +174,23 @@ impl Lab {
         created: &FileEvents,
         mut waiting: Vec<(String, RouterProcess)>,
     ) -> Result<(), LabError> {
-        let deadline = tokio::time::Instant::now() + READY_DEADLINE;
+        let limit = self.scenario.deadlines.established;
+        let deadline = tokio::time::Instant::now() + limit.as_duration();
+        let mut unanswered: Vec<Answer> = Vec::new();
         loop {
             let mut still = Vec::new();
             for (node, process) in waiting {
                 if process.after.iter().all(|file| file.exists()) {
                     self.start_router(&node, &process)?;
+                    unanswered.extend(process.answers);
                 } else {
                     still.push((node, process));
                 }
             }
             waiting = still;
+            for answer in unanswered.extract_if(.., |a| a.socket.exists()) {
+                tokio::spawn(mark_answer(answer));
+            }
             let Some((node, process)) = waiting.first() else {
                 return Ok(());
             };
@@ -179,7 +204,7 @@ impl Lab {
                 }
                 Some(signal) = self.inbox.recv() => self.take(signal)?,
                 () = tokio::time::sleep_until(deadline) => {
-                    let deadline_s = READY_DEADLINE.as_secs();
+                    let deadline_s = limit.as_secs_f64();
                     return Err(LabError::NotReady { node, name, deadline_s, path });
                 }
             }

@@ -84,7 +84,7 @@ pub(crate) enum LabError {
         /// The process.
         name: String,
         /// How long was waited, seconds.
-        deadline_s: u64,
+        deadline_s: f64,
         /// What was waited for.
         path: PathBuf,
     },

@@ -53,10 +53,13 @@ impl PacketRecorder {
         };
         let path = context.run.bgp_pcap(&node);
         let mut capture = namespace.enter(open_capture)?.map_err(refused)?;
-        let savefile = capture.savefile(&path).map_err(|e| RecordError::File {
+        let file = |e: pcap::Error| RecordError::File {
             path: path.clone(),
             source: io::Error::other(e.to_string()),
-        })?;
+        };
+        let mut savefile = capture.savefile(&path).map_err(file)?;
+        // The header: without it, a capture that is killed before its first packet is no file.
+        savefile.flush().map_err(file)?;
         let number = capture.get_datalink().0;
         let link_type = u32::try_from(number).ok().and_then(LinkType::from_number);
         let link_type = link_type.ok_or_else(|| RecordError::Capture {

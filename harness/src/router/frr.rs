@@ -12,7 +12,7 @@ use injectors::{ConfigFile, ProcessSpec};
 use jiff::civil::DateTime;
 use topologies::{LinkRole, ResolvedScenario};
 
-use super::{Router, RouterProcess, SessionChange};
+use super::{Answer, Router, RouterProcess, SessionChange};
 
 /// Where distributions keep the daemons: Debian's, Fedora's.
 const DAEMONS: [&str; 2] = ["/usr/lib/frr", "/usr/libexec/frr"];
@@ -102,11 +102,24 @@ impl Router for Frr {
                 env: Vec::new(),
             },
             after,
+            answers: None,
         };
-        // One bgpd after the other: see `passive` in its configuration.
-        let order = previous.map(|p| state_dir(p).join("bgpd.vty"));
-        let after = [zserv(node)].into_iter().chain(order).collect();
-        vec![daemon("zebra", Vec::new()), daemon("bgpd", after)]
+        // One bgpd after the other: see `passive` in its configuration. Its socket is there before
+        // it has read that; it answers afterwards.
+        let serves = |node: &str| state_dir(node).join("bgpd.serves");
+        let after = [zserv(node)]
+            .into_iter()
+            .chain(previous.map(serves))
+            .collect();
+        let bgpd = RouterProcess {
+            answers: Some(Answer {
+                socket: state_dir(node).join("bgpd.vty"),
+                request: b"enable\0",
+                marker: serves(node),
+            }),
+            ..daemon("bgpd", after)
+        };
+        vec![daemon("zebra", Vec::new()), bgpd]
     }
 
     fn shell_tools(&self) -> &'static [(&'static str, &'static str)] {
