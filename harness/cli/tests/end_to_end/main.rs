@@ -1,0 +1,23 @@
+//! The program from end to end: real routers in real capsules, failures included.
+//!
+//! *Assumes* what `scripts/setup --test` installs, and user namespaces. *Guarantees* nothing
+//! skipped: what is missing fails the test with its remedy. All of it is one program, so that its
+//! tests, which mostly wait for timers of BGP, run side by side; nothing is left behind, and
+//! addresses exist in capsules only.
+
+// A test ends at what it did not expect.
+#![allow(clippy::unwrap_used)]
+
+mod campaign;
+mod control;
+mod interrupted;
+mod killed;
+mod misfortunes;
+mod outside;
+mod path_failures;
+mod processes;
+mod program;
+mod refusals;
+mod standing;
+mod surroundings;
+mod wire;
