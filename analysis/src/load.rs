@@ -147,7 +147,10 @@ fn load_frame(dir: &RunDir, manifest: &Manifest, findings: &mut Vec<Finding>) ->
     frame.end_ns = course
         .quiet_ns
         .unwrap_or_else(|| last_ns.max(0).unsigned_abs());
-    let told = manifest.findings.iter().any(|f| f.kind == FindingKind::NotQuiet);
+    let told = manifest
+        .findings
+        .iter()
+        .any(|f| f.kind == FindingKind::NotQuiet);
     if course.quiet_ns.is_none() && manifest.status == Status::Complete && !told {
         findings.push(damaged(
             "events.jsonl",

@@ -19,7 +19,11 @@ use crate::{ConfigFile, ProcessSpec, RouteInjector, Start};
 /// The executable: of Debian's package, or where pip puts it.
 #[must_use]
 pub fn program() -> String {
-    let places = ["/usr/sbin/exabgp", "/usr/bin/exabgp", "/usr/local/bin/exabgp"];
+    let places = [
+        "/usr/sbin/exabgp",
+        "/usr/bin/exabgp",
+        "/usr/local/bin/exabgp",
+    ];
     crate::first_installed(&places.map(str::to_owned))
 }
 

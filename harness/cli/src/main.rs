@@ -94,15 +94,18 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
 
 /// An error with those of its causes that it does not tell of itself.
 fn with_causes(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| {
-        if told.contains(&cause) {
-            told
-        } else if told.is_empty() {
-            cause
-        } else {
-            format!("{told}: {cause}")
-        }
-    })
+    error
+        .chain()
+        .map(ToString::to_string)
+        .fold(String::new(), |told, cause| {
+            if told.contains(&cause) {
+                told
+            } else if told.is_empty() {
+                cause
+            } else {
+                format!("{told}: {cause}")
+            }
+        })
 }
 
 /// Prints a result. A reader that has seen enough (`| head`) is no error.

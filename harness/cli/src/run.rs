@@ -113,9 +113,15 @@ async fn tell(
     while let Some(event) = inbox.recv().await {
         progress.note(&event);
         match event {
-            CampaignEvent::Kept { run_id, init_pid, .. } => {
+            CampaignEvent::Kept {
+                run_id, init_pid, ..
+            } => {
                 let (down, mut downs) = mpsc::unbounded_channel();
-                let lab = Description { lab: run_id.clone(), init_pid, nodes: nodes.clone() };
+                let lab = Description {
+                    lab: run_id.clone(),
+                    init_pid,
+                    nodes: nodes.clone(),
+                };
                 match standing::serve(lab, down) {
                     Ok(service) => drop(kept.insert(run_id.clone(), service)),
                     Err(e) => progress.say(&format!("the kept lab cannot be entered: {e}")),
