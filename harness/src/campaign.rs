@@ -7,6 +7,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
@@ -113,6 +114,8 @@ struct Shared {
     events: mpsc::UnboundedSender<CampaignEvent>,
     stop: watch::Receiver<bool>,
     release: broadcast::Sender<String>,
+    /// No more runs are begun, because the campaign's directory takes none.
+    halted: AtomicBool,
 }
 
 /// Carries out a campaign into the new directory `out`. When `stop` becomes true, runs under way
@@ -147,8 +150,10 @@ pub async fn carry_out(
         events,
         stop,
         release,
+        halted: AtomicBool::new(false),
     });
     let mut tally = Tally::default();
+    let mut refused = None;
     let mut ended = stream::iter(runs)
         .map(|scenario| {
             let shared = Arc::clone(&shared);
@@ -156,14 +161,19 @@ pub async fn carry_out(
         })
         .buffer_unordered(jobs);
     while let Some(result) = ended.next().await {
-        match result? {
-            None => tally.left += 1,
-            Some(Status::Complete) => tally.complete += 1,
-            Some(Status::Aborted) => tally.aborted += 1,
-            Some(Status::Failed | Status::Running) => tally.failed += 1,
+        match result {
+            Ok(None) => tally.left += 1,
+            Err(e) => {
+                // Those that are under way end in order.
+                shared.halted.store(true, Ordering::Relaxed);
+                refused.get_or_insert(e);
+            }
+            Ok(Some(Status::Complete)) => tally.complete += 1,
+            Ok(Some(Status::Aborted)) => tally.aborted += 1,
+            Ok(Some(Status::Failed | Status::Running)) => tally.failed += 1,
         }
     }
-    Ok(tally)
+    refused.map_or(Ok(tally), |e| Err(e.into()))
 }
 
 impl Shared {
@@ -171,7 +181,7 @@ impl Shared {
     /// began.
     async fn run(&self, scenario: ResolvedScenario) -> Result<Option<Status>, DirError> {
         let mut stop = self.stop.clone();
-        if *stop.borrow() {
+        if *stop.borrow() || self.halted.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let permit = tokio::select! {
@@ -209,7 +219,10 @@ impl Shared {
         if let Err(e) = run.seal(&manifest) {
             // The run counts as failed, and the others go on: what they record may be whole.
             outcome.status = Status::Failed;
-            outcome.error = Some(e.to_string());
+            outcome.error = Some(match outcome.error {
+                Some(own) => format!("{own}; and then: {e}"),
+                None => e.to_string(),
+            });
         }
         self.tell(CampaignEvent::Ended {
             run_id,
