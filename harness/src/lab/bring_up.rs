@@ -4,13 +4,10 @@ use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use injectors::{ConfigFile, Start};
 use nix::sys::inotify::AddWatchFlags;
 use results::{EventKind, Phase};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 use topologies::NodeRole;
 
 use super::{Lab, LabError, lab_dir};
@@ -21,31 +18,11 @@ use crate::network;
 use crate::process;
 use crate::protocol::Stage;
 use crate::record::{NodeRecorder, RecordContext};
-use crate::router::{Answer, RouterProcess};
+use crate::router::RouterProcess;
 
 fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> LabError {
     let doing = doing.into();
     move |source| LabError::System { doing, source }
-}
-
-/// Between binding a socket and listening on it a daemon does nothing long.
-const LISTENS_SOON: Duration = Duration::from_millis(1);
-
-/// Asks a daemon, and makes the file that says that it has answered. If it does not, those that
-/// wait for it are told by their deadline.
-async fn mark_answer(answer: Answer) -> io::Result<()> {
-    let mut stream = loop {
-        match UnixStream::connect(&answer.socket).await {
-            // The socket is there and does not listen yet: the kernel tells nobody when it does.
-            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
-                tokio::time::sleep(LISTENS_SOON).await;
-            }
-            result => break result?,
-        }
-    };
-    stream.write_all(answer.request).await?;
-    stream.read_u8().await?;
-    std::fs::write(&answer.marker, "")
 }
 
 impl Lab {
@@ -176,21 +153,16 @@ impl Lab {
     ) -> Result<(), LabError> {
         let limit = self.scenario.deadlines.established;
         let deadline = tokio::time::Instant::now() + limit.as_duration();
-        let mut unanswered: Vec<Answer> = Vec::new();
         loop {
             let mut still = Vec::new();
             for (node, process) in waiting {
                 if process.after.iter().all(|file| file.exists()) {
                     self.start_router(&node, &process)?;
-                    unanswered.extend(process.answers);
                 } else {
                     still.push((node, process));
                 }
             }
             waiting = still;
-            for answer in unanswered.extract_if(.., |a| a.socket.exists()) {
-                tokio::spawn(mark_answer(answer));
-            }
             let Some((node, process)) = waiting.first() else {
                 return Ok(());
             };

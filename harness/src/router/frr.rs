@@ -12,7 +12,7 @@ use injectors::{ConfigFile, ProcessSpec};
 use jiff::civil::DateTime;
 use topologies::{LinkRole, ResolvedScenario};
 
-use super::{Answer, Router, RouterProcess, SessionChange};
+use super::{Router, RouterProcess, SessionChange};
 
 /// Where distributions keep the daemons: Debian's, Fedora's.
 const DAEMONS: [&str; 2] = ["/usr/lib/frr", "/usr/libexec/frr"];
@@ -102,24 +102,15 @@ impl Router for Frr {
                 env: Vec::new(),
             },
             after,
-            answers: None,
         };
-        // One bgpd after the other: see `passive` in its configuration. Its socket is there before
-        // it has read that; it answers afterwards.
-        let serves = |node: &str| state_dir(node).join("bgpd.serves");
-        let after = [zserv(node)]
-            .into_iter()
-            .chain(previous.map(serves))
-            .collect();
-        let bgpd = RouterProcess {
-            answers: Some(Answer {
-                socket: state_dir(node).join("bgpd.vty"),
-                request: b"enable\0",
-                marker: serves(node),
-            }),
-            ..daemon("bgpd", after)
-        };
-        vec![daemon("zebra", Vec::new()), bgpd]
+        // One bgpd after the other: see `passive` in its configuration. It makes this socket and
+        // then reads that, long before the next one does.
+        let order = previous.map(|p| state_dir(p).join("bgpd.vty"));
+        let after = [zserv(node)].into_iter().chain(order).collect();
+        // One zebra after the other too: started all at once they would all be ready late, and
+        // the first bgpd with them.
+        let zebra = daemon("zebra", previous.map(zserv).into_iter().collect());
+        vec![zebra, daemon("bgpd", after)]
     }
 
     fn shell_tools(&self) -> &'static [(&'static str, &'static str)] {

@@ -30,21 +30,8 @@ pub struct SessionChange {
 pub struct RouterProcess {
     /// How it is started.
     pub spec: ProcessSpec,
-    /// Files (sockets, markers) that must exist before it is started.
+    /// Files (sockets) that must exist before it is started.
     pub after: Vec<PathBuf>,
-    /// How to see that it serves, if another process waits for that.
-    pub answers: Option<Answer>,
-}
-
-/// A process that answers has read its configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// The socket that it makes.
-    pub socket: PathBuf,
-    /// What it is asked; its answer does not matter.
-    pub request: &'static [u8],
-    /// The file that is made once it has answered.
-    pub marker: PathBuf,
 }
 
 /// A BGP router.
