@@ -15,7 +15,9 @@ use serde_json::Value;
 /// Member, and the members that it may depend on, in tests and build scripts too.
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("topologies", &[]),
-    ("tcpr", &[]),
+    ("tcpr-core", &[]),
+    ("tcpr", &["tcpr-core"]),
+    ("tcpr-cli", &["tcpr", "tcpr-core"]),
     ("results", &["topologies"]),
     ("injectors", &["topologies", "tcpr"]),
     ("harness", &["injectors", "tcpr", "topologies", "results"]),
@@ -39,6 +41,11 @@ const MUST_NOT_REACH: &[(&str, &[&str], &str)] = &[
         "topologies",
         LIVE_AND_ASYNC,
         "a scenario is parsed and resolved without a socket, a process or a clock",
+    ),
+    (
+        "tcpr-core",
+        LIVE_AND_ASYNC,
+        "the state machine of TCPR is driven by every dataplane, simulation and model check alike",
     ),
     (
         "results",

@@ -1,0 +1,2 @@
+//! The program `tcpr`.
+fn main() {}

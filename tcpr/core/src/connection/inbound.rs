@@ -1,0 +1,345 @@
+//! Segments of the peer, on their way to the local TCP.
+//!
+//! *Assumes* that the peer keeps to RFC 9293.
+//! *Guarantees* that a local TCP that began in mid-connection takes them for its own, and that the
+//! peer is answered while there is none.
+
+use core::time::Duration;
+
+use super::{Connection, FAR, SILENCE, later};
+use crate::action::{Action, Actions, Ending, Verdict};
+use crate::counters::Counters;
+use crate::packet::{Flags, IcmpError, Packet, Timestamps};
+use crate::summary::Phase;
+
+impl Connection {
+    pub(crate) fn inbound(
+        &mut self,
+        now: Duration,
+        packet: &mut Packet<'_>,
+        actions: &mut Actions,
+        counters: &mut Counters,
+    ) -> Verdict {
+        let flags = packet.flags();
+        let position = self.hard.peers.position(self.received, packet.sequence());
+        if flags.contains(Flags::RST) {
+            return self.inbound_reset(now, position, packet, actions, counters);
+        }
+        if self.ended_hard() {
+            return self.answer_ended(packet, actions);
+        }
+        if flags.contains(Flags::SYN) {
+            return self.inbound_syn(position, packet, actions);
+        }
+        let acknowledged = self.hear_peer(packet, actions);
+        self.answer_asked(now, packet, actions);
+        let payload = packet.payload_len() as i64;
+        let fin = flags.contains(Flags::FIN);
+        let end = position + payload + i64::from(fin);
+        let known = self.received;
+        let again = end <= self.seen && end > position;
+        // Stacks take a segment whole that begins within their window.
+        if !self.heard_local || position <= self.edge.max(self.promised_edge()) {
+            self.seen = self.seen.max(end);
+            if fin {
+                self.hard.peer_fin = Some((position + payload) as u64);
+            }
+        }
+        // Retransmissions, probes of a closed window and keepalives ask for an acknowledgment
+        // (RFC 9293, 3.10.7.4, and 3.8.4), and so does what lies behind a hole (RFC 5681, 4.2).
+        let asks = (end > position && (end <= known || position > known || end > self.edge))
+            || (end == position && position < known);
+        match self.phase {
+            Phase::Failed | Phase::Recovering => {
+                let verdict = self.hold(position, end, again, packet, actions, counters);
+                self.end_if_finished(now, actions);
+                verdict
+            }
+            Phase::Done if end > position => {
+                // Our last acknowledgment was lost, and the local TCP may have forgotten.
+                self.tell(actions);
+                Verdict::Drop
+            }
+            Phase::New | Phase::Live | Phase::Closing | Phase::Done => {
+                if position <= self.received {
+                    self.received = self.received.max(end.min(self.edge.max(self.received)));
+                }
+                if asks {
+                    self.answers = self.answers.saturating_add(1);
+                    if again && now.saturating_sub(self.local_spoke) > SILENCE {
+                        self.tell(actions);
+                    }
+                }
+                let verdict = self.deliver(position, acknowledged, packet);
+                self.end_if_finished(now, actions);
+                verdict
+            }
+        }
+    }
+
+    /// A held segment, offered again: it is delivered if there is a local TCP to take it.
+    pub(crate) fn replay(&mut self, packet: &mut Packet<'_>) -> Verdict {
+        if !matches!(self.phase, Phase::Live | Phase::Closing) {
+            return Verdict::Drop;
+        }
+        let position = self.hard.peers.position(self.received, packet.sequence());
+        let fin = packet.flags().contains(Flags::FIN);
+        let end = position + packet.payload_len() as i64 + i64::from(fin);
+        if position <= self.received {
+            self.received = self.received.max(end);
+        }
+        let acknowledged = self.hard.ours.position(self.acked, packet.acknowledgment());
+        self.deliver(position, acknowledged, packet)
+    }
+
+    /// Learns what the peer acknowledges and offers. Gives the position that it acknowledges.
+    fn hear_peer(&mut self, packet: &Packet<'_>, actions: &mut Actions) -> i64 {
+        if !packet.flags().contains(Flags::ACK) {
+            return self.acked;
+        }
+        let ack = self.hard.ours.position(self.acked, packet.acknowledgment());
+        let loose = !self.heard_peer || self.resumed;
+        let believable = if loose {
+            ack < self.acked + FAR
+        } else {
+            ack <= self.sent
+        };
+        // A late old acknowledgment moves nothing back.
+        if !believable || ack < self.acked {
+            return ack;
+        }
+        self.heard_peer = true;
+        if loose {
+            // What the peer acknowledges was sent, although not before our eyes.
+            self.sent = self.sent.max(ack);
+            self.inside = self.inside.max(ack);
+        }
+        let before = self.output_acked();
+        self.acked = ack;
+        self.peer_window = u32::from(packet.window()) << self.scales().1;
+        self.peer_edge = self.peer_edge.max(ack + i64::from(self.peer_window));
+        let offset = self.output_acked();
+        if offset > before {
+            let flow = self.hard.flow;
+            actions.push(Action::Acked { flow, offset });
+        }
+        ack
+    }
+
+    /// While there is no local TCP: keeps what it will want, and answers in its name.
+    fn hold(
+        &mut self,
+        position: i64,
+        end: i64,
+        again: bool,
+        packet: &Packet<'_>,
+        actions: &mut Actions,
+        counters: &mut Counters,
+    ) -> Verdict {
+        // New data is not answered: repeated acknowledgments would read as a loss.
+        let alive = end == position && position < self.seen;
+        let beyond = position + packet.payload_len() as i64 > self.promised_edge();
+        if again || alive || beyond {
+            self.tell(actions);
+        }
+        let wanted = end > self.checkpoint_position() && end > position;
+        if !wanted || beyond {
+            return Verdict::Drop;
+        }
+        if let Some(timestamps) = packet.options().timestamps {
+            self.held_tsval = match self.held_tsval {
+                Some(smallest) if !later(smallest, timestamps.value) => Some(smallest),
+                _ => Some(timestamps.value),
+            };
+        }
+        self.held = true;
+        counters.held += 1;
+        Verdict::Hold
+    }
+
+    /// Right edge of the window last advertised to the peer.
+    fn promised_edge(&self) -> i64 {
+        let (ours, _, _) = self.scales();
+        self.told.map_or_else(
+            || self.checkpoint_position() + i64::from(u16::MAX),
+            |(ack, window)| ack + (i64::from(window) << ours),
+        )
+    }
+
+    /// Puts into the packet what the local TCP is to see.
+    fn deliver(&mut self, position: i64, acknowledged: i64, packet: &mut Packet<'_>) -> Verdict {
+        let mut edited = false;
+        if packet.flags().contains(Flags::ACK) {
+            // The peer may acknowledge what an earlier local TCP has sent, which stacks discard; and
+            // held segments acknowledge less than the present one began with.
+            let ack = acknowledged.clamp(self.base, self.inside);
+            let number = self.hard.ours.number(ack).wrapping_add(self.hard.delta);
+            if packet.acknowledgment() != number {
+                packet.set_acknowledgment(number);
+                edited = true;
+            }
+            if ack > acknowledged {
+                let shift = self.scales().1;
+                let window = i64::from(packet.window()) - ((ack - acknowledged) >> shift);
+                packet.set_window(u16::try_from(window.max(0)).unwrap_or(u16::MAX));
+                edited = true;
+            }
+        }
+        let options = packet.options();
+        if !options.sack.is_empty() {
+            let unsent = options
+                .sack
+                .iter()
+                .any(|&(_, right)| self.hard.ours.position(self.acked, right) > self.inside);
+            if unsent {
+                packet.erase_sack();
+                edited = true;
+            } else if self.hard.delta != 0 {
+                packet.shift_sack(self.hard.delta);
+                edited = true;
+            }
+        }
+        if let Some(timestamps) = options.timestamps {
+            if position <= self.received
+                && self
+                    .peer_tsval
+                    .is_none_or(|seen| later(timestamps.value, seen))
+            {
+                self.peer_tsval = Some(timestamps.value);
+            }
+            let echo = self.inside_echo(timestamps.echo);
+            if echo != timestamps.echo && packet.flags().contains(Flags::ACK) {
+                packet.set_timestamps(Timestamps { echo, ..timestamps });
+                edited = true;
+            }
+        }
+        if let Some(port) = self.hard.inside_port {
+            packet.set_destination_port(port);
+            edited = true;
+        }
+        Verdict::Forward { edited }
+    }
+
+    /// What the local TCP sees of a TSecr: never earlier than its own SYN.
+    fn inside_echo(&self, echo: u32) -> u32 {
+        let echo = echo.wrapping_add(self.hard.timestamp_offset);
+        match self.syn_tsval {
+            Some(syn) if later(syn, echo) => syn,
+            _ => echo,
+        }
+    }
+
+    /// RFC 9293, 3.5.3 and RFC 5961, 3.2: only the very number resets.
+    fn inbound_reset(
+        &mut self,
+        now: Duration,
+        position: i64,
+        packet: &mut Packet<'_>,
+        actions: &mut Actions,
+        counters: &mut Counters,
+    ) -> Verdict {
+        let expected = self.received.max(self.local_ack);
+        let told = self.told.map_or(self.checkpoint_position(), |(ack, _)| ack);
+        let alive = matches!(self.phase, Phase::Live | Phase::Closing);
+        if self.ended_hard() {
+            return Verdict::Drop;
+        }
+        if position == expected || position == told {
+            if alive {
+                // A peer that has lost the connection answers what it was told, and that lies
+                // before what the local TCP expects.
+                let number = self.hard.peers.number(expected);
+                if packet.sequence() != number {
+                    packet.set_sequence(number);
+                }
+                let ack = self.hard.ours.position(self.acked, packet.acknowledgment());
+                let _ = self.deliver(position, ack, packet);
+                self.end(now, Ending::ResetByPeer, actions);
+                return Verdict::Forward { edited: true };
+            }
+            self.refuse_asked(crate::Refusal::Ended, actions);
+            self.end(now, Ending::ResetByPeer, actions);
+            return Verdict::Drop;
+        }
+        let within = position > told && position < self.edge.max(told + 1);
+        if !within {
+            counters.resets_refused += 1;
+            return Verdict::Drop;
+        }
+        // A challenge: whoever really is the peer answers it with the very number.
+        self.tell(actions);
+        Verdict::Drop
+    }
+
+    /// A SYN on an established connection: never believed (RFC 5961, 4.2). The peer is told where
+    /// the connection stands; one that has lost it resets it.
+    fn inbound_syn(
+        &mut self,
+        position: i64,
+        packet: &mut Packet<'_>,
+        actions: &mut Actions,
+    ) -> Verdict {
+        let answer = packet.flags().contains(Flags::ACK);
+        let first = self.hard.spliced == 0 && self.phase == Phase::Live && position == -1;
+        if first && answer {
+            // Our handshake's last acknowledgment was lost: the local TCP repeats it.
+            self.answers = self.answers.saturating_add(1);
+            let edited = packet.strip_unknown_options();
+            return Verdict::Forward { edited };
+        }
+        self.tell(actions);
+        Verdict::Drop
+    }
+
+    /// The connection has ended without both FINs: whoever still speaks is told, once each time.
+    pub(super) fn ended_hard(&self) -> bool {
+        self.phase == Phase::Done && self.ending.is_some_and(|ending| ending != Ending::Finished)
+    }
+
+    fn answer_ended(&mut self, packet: &Packet<'_>, actions: &mut Actions) -> Verdict {
+        if packet.flags().contains(Flags::ACK) && self.ending != Some(Ending::ResetByPeer) {
+            // RFC 9293, 3.5.2: the reset of a connection that does not exist has the number that
+            // the segment acknowledges.
+            let ack = self.hard.ours.position(self.acked, packet.acknowledgment());
+            self.reset_peer(ack, actions);
+        }
+        Verdict::Drop
+    }
+
+    /// An ICMP error about a segment that we sent: without its number translated the local TCP
+    /// would ignore it, and path MTU discovery (RFC 1191) would see a black hole.
+    pub(crate) fn icmp(&mut self, error: &mut IcmpError<'_>) -> Verdict {
+        if !matches!(self.phase, Phase::Live | Phase::Closing) {
+            return Verdict::Drop;
+        }
+        let mut edited = false;
+        if self.hard.delta != 0 {
+            error.set_sequence(error.sequence().wrapping_add(self.hard.delta));
+            edited = true;
+        }
+        if let Some(port) = self.hard.inside_port {
+            error.set_source_port(port);
+            edited = true;
+        }
+        Verdict::Forward { edited }
+    }
+
+    /// Whether forwarding or holding this segment wants its payload.
+    pub(crate) fn inbound_needs_payload(&self, packet: &Packet<'_>) -> bool {
+        let ack = self.hard.ours.position(self.acked, packet.acknowledgment());
+        let stamped = packet
+            .options()
+            .timestamps
+            .is_some_and(|stamps| stamps.echo != self.inside_echo(stamps.echo));
+        match self.phase {
+            Phase::Failed | Phase::Recovering => !packet.flags().contains(Flags::RST),
+            Phase::Done => false,
+            Phase::New | Phase::Live | Phase::Closing => {
+                self.hard.delta != 0
+                    || self.hard.inside_port.is_some()
+                    || stamped
+                    || ack != ack.clamp(self.base, self.inside.max(self.base))
+            }
+        }
+    }
+}
