@@ -4,4 +4,14 @@
 //! *Guarantees* to an application that checkpoints its input and can repeat its output that its
 //! connections survive it, and that their peers notice nothing.
 
+pub mod client;
+pub mod protocol;
+
+#[cfg(feature = "tokio")]
+pub use client::tokio;
+pub use client::{
+    Client, ClientError, ConnectError, Connection, Durability, Endpoint, Record, RecordError,
+    Recovery,
+};
 pub use tcpr_core as core;
+pub use tcpr_core::{Counters, Ending, Flow, Hard, Pattern, Phase, Refusal, Summary};

@@ -5,7 +5,7 @@
 //! the protected side first.
 
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// A connection, as its peer sees it (RFC 9293: the pair of sockets).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,21 +41,27 @@ impl Pattern {
     /// Whether a connection is meant.
     #[must_use]
     pub fn covers(&self, flow: &Flow) -> bool {
-        match self {
-            Pattern::Local(socket) => meets(socket, &flow.local),
-            Pattern::Remote(socket) => meets(socket, &flow.remote),
-            Pattern::Flow(one) => one == flow,
-        }
+        Pattern::covering(flow).contains(self)
+    }
+
+    /// Every pattern that means a connection: few, however many there are.
+    pub(crate) fn covering(flow: &Flow) -> [Pattern; 5] {
+        [
+            Pattern::Flow(*flow),
+            Pattern::Local(flow.local),
+            Pattern::Local(any_address(&flow.local)),
+            Pattern::Remote(flow.remote),
+            Pattern::Remote(any_address(&flow.remote)),
+        ]
     }
 }
 
-fn meets(wanted: &SocketAddr, socket: &SocketAddr) -> bool {
-    let address = match (wanted.ip(), socket.ip()) {
-        (IpAddr::V4(wanted), IpAddr::V4(_)) if wanted.is_unspecified() => true,
-        (IpAddr::V6(wanted), IpAddr::V6(_)) if wanted.is_unspecified() => true,
-        (wanted, address) => wanted == address,
+fn any_address(socket: &SocketAddr) -> SocketAddr {
+    let any = match socket.ip() {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
-    address && wanted.port() == socket.port()
+    SocketAddr::new(any, socket.port())
 }
 
 impl fmt::Display for Pattern {

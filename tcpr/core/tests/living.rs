@@ -45,6 +45,25 @@ fn connections_that_nobody_protects_pass_untouched() {
 }
 
 #[test]
+fn the_unspecified_address_stands_for_every_one_of_its_family() {
+    let flow = Trace::new().flow;
+    let covers = |pattern: tcpr_core::Pattern| pattern.covers(&flow);
+    assert!(covers(tcpr_core::Pattern::Local(
+        "0.0.0.0:179".parse().unwrap()
+    )));
+    assert!(!covers(tcpr_core::Pattern::Local(
+        "0.0.0.0:180".parse().unwrap()
+    )));
+    assert!(!covers(tcpr_core::Pattern::Local(
+        "[::]:179".parse().unwrap()
+    )));
+    assert!(covers(tcpr_core::Pattern::Remote(
+        "10.0.0.9:4000".parse().unwrap()
+    )));
+    assert!(!covers(tcpr_core::Pattern::Remote(flow.local)));
+}
+
+#[test]
 fn a_simultaneous_open_is_followed() {
     let mut trace = Trace::new();
     trace.app(seg(0, 0).syn());

@@ -295,7 +295,9 @@ impl Tcpr {
     }
 
     fn covered(&self, flow: &Flow) -> bool {
-        self.patterns.iter().any(|pattern| pattern.covers(flow))
+        Pattern::covering(flow)
+            .iter()
+            .any(|pattern| self.patterns.contains(pattern))
     }
 
     /// The connection as its peer sees it.

@@ -1,0 +1,84 @@
+//! Checkpoints: the one request that nobody waits for.
+//!
+//! *Assumes* that an application makes them often.
+//! *Guarantees* that the last one of each connection is sent as soon as the channel takes it, and
+//! none that it has overtaken; and that one which is refused is told with the next.
+
+use std::time::Duration;
+
+use tcpr_core::{Flow, Refusal};
+
+use super::{Asked, Medium, Purpose, Session};
+use crate::protocol::{Ask, Request, line};
+
+impl Session {
+    /// Input up to here is the application's own.
+    ///
+    /// # Errors
+    ///
+    /// If it goes back, or an earlier one was refused meanwhile.
+    pub fn checkpoint(&mut self, flow: &Flow, offset: u64) -> Result<(), Refusal> {
+        let tracked = self.connections.get_mut(flow).ok_or(Refusal::Unknown)?;
+        if let Some(refusal) = tracked.refused {
+            if tracked.lives() {
+                tracked.refused = None;
+            }
+            return Err(refusal);
+        }
+        let current = tracked.hard.checkpoint;
+        if offset < current {
+            return Err(Refusal::BackwardCheckpoint {
+                given: offset,
+                current,
+            });
+        }
+        if offset > current {
+            tracked.hard.checkpoint = offset;
+            self.checkpoints.insert(*flow);
+        }
+        Ok(())
+    }
+
+    pub(super) fn transmit_checkpoint(
+        &mut self,
+        now: Duration,
+        flow: Flow,
+        offset: u64,
+    ) -> Vec<u8> {
+        self.last_wire += 1;
+        let wire = self.last_wire;
+        let request = Request::Checkpoint { flow, offset };
+        let message = line(&Ask {
+            id: wire,
+            request: request.clone(),
+        });
+        match self.medium {
+            Medium::Stream => {
+                if self.unanswered.len() == Session::UNANSWERED {
+                    self.unanswered.pop_front();
+                }
+                self.unanswered.push_back((wire, flow, offset));
+            }
+            Medium::Datagram => {
+                // An earlier one need not arrive any more.
+                let earlier = self.asked.iter().find(|(_, asked)| {
+                    asked.purpose == Purpose::Checkpoint && asked.request.flow() == Some(flow)
+                });
+                if let Some(earlier) = earlier.map(|(ticket, _)| *ticket) {
+                    self.forget(earlier);
+                }
+                let ticket = self.ticket();
+                let asked = Asked {
+                    request,
+                    purpose: Purpose::Checkpoint,
+                    wire: Some(wire),
+                    sent: now,
+                    times: 1,
+                };
+                self.asked.insert(ticket, asked);
+                self.wires.insert(wire, ticket);
+            }
+        }
+        message
+    }
+}
