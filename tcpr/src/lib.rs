@@ -5,6 +5,8 @@
 //! connections survive it, and that their peers notice nothing.
 
 pub mod client;
+#[cfg(feature = "serve")]
+pub mod dataplane;
 pub mod protocol;
 
 #[cfg(feature = "tokio")]

@@ -1,0 +1,329 @@
+//! What becomes of packets.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tcpr::Pattern;
+use tcpr::core::packet::{Flags, Packet, Segment};
+use tcpr::dataplane::nfqueue::{Nfqueue, NfqueueError, Options};
+use tcpr::dataplane::{Arrival, Dataplane, Decision, Hook, InjectError};
+
+use crate::bed::{Pump, both, carry, connect, inside, open, pair, sh};
+
+const MIB: usize = 1 << 20;
+
+/// Segments that the receiving TCP has found a wrong checksum in.
+fn checksum_errors() -> u64 {
+    let snmp = std::fs::read_to_string("/proc/net/snmp").unwrap();
+    let mut lines = snmp.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+    let names = lines.next().unwrap().split(' ');
+    let mut values = lines.next().unwrap().split(' ');
+    let at = names.into_iter().position(|name| name == "InCsumErrors");
+    values.nth(at.unwrap()).unwrap().parse().unwrap()
+}
+
+#[test]
+fn accepted_packets_arrive_and_their_payload_is_not_copied() {
+    inside(
+        "packets::accepted_packets_arrive_and_their_payload_is_not_copied",
+        || {
+            for (server, client) in both(5001) {
+                let seen = Arc::new(Mutex::new((0u32, 0u32, 0usize)));
+                let counts = seen.clone();
+                let pump = Pump::start(open(&[Pattern::Local(server)]), move |arrival| {
+                    let mut counts = counts.lock().unwrap();
+                    match arrival.hook {
+                        Hook::Input => counts.0 += 1,
+                        Hook::Output => counts.1 += 1,
+                        Hook::Forward => panic!("nothing is forwarded here"),
+                    }
+                    counts.2 = counts.2.max(arrival.packet.len());
+                    Decision::Accept
+                });
+                let (near, far) = pair(server, client);
+                carry(&near, &far, 20 * MIB);
+                carry(&far, &near, 20 * MIB);
+                let dataplane = pump.stop();
+                let (input, output, longest) = *seen.lock().unwrap();
+                assert!(input > 300 && output > 300, "{input} {output}");
+                assert_eq!(longest, 256);
+                assert_eq!(dataplane.lost(), 0);
+                dataplane.release().unwrap();
+            }
+        },
+    );
+}
+
+/// Shifts the server's sequence numbers by this for its peer.
+const DELTA: u32 = 0x7654_3210;
+
+fn shift(arrival: &mut Arrival<'_>) -> Decision {
+    let mut packet = Packet::parse(arrival.packet).unwrap();
+    if !packet.is_whole() {
+        return Decision::WantWhole;
+    }
+    match arrival.hook {
+        Hook::Output => packet.set_sequence(packet.sequence().wrapping_add(DELTA)),
+        _ if packet.flags().contains(Flags::ACK) => {
+            packet.set_acknowledgment(packet.acknowledgment().wrapping_sub(DELTA));
+            packet.shift_sack(DELTA.wrapping_neg());
+        }
+        _ => return Decision::Accept,
+    }
+    Decision::AcceptEdited
+}
+
+#[test]
+fn packets_edited_both_ways_have_right_checksums_however_long_they_are() {
+    inside(
+        "packets::packets_edited_both_ways_have_right_checksums_however_long_they_are",
+        || {
+            for (server, client) in both(5002) {
+                let longest = Arc::new(Mutex::new(0));
+                let measured = longest.clone();
+                let pump = Pump::start(open(&[Pattern::Local(server)]), move |arrival| {
+                    let mut longest = measured.lock().unwrap();
+                    *longest = (*longest).max(arrival.packet.len());
+                    shift(arrival)
+                });
+                let (near, far) = pair(server, client);
+                carry(&near, &far, 20 * MIB);
+                carry(&far, &near, 20 * MIB);
+                let dataplane = pump.stop();
+                assert!(
+                    *longest.lock().unwrap() > 60_000,
+                    "no long segment was seen"
+                );
+                assert_eq!((dataplane.lost(), checksum_errors()), (0, 0));
+                dataplane.release().unwrap();
+            }
+        },
+    );
+}
+
+#[test]
+fn dropped_packets_do_not_arrive() {
+    inside("packets::dropped_packets_do_not_arrive", || {
+        for (server, client) in both(5003) {
+            let _listener = TcpListener::bind(server).unwrap();
+            let pump = Pump::start(open(&[Pattern::Local(server)]), |_| Decision::Drop);
+            let error = connect(server, client).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TimedOut);
+            pump.stop().release().unwrap();
+            connect(server, client).unwrap();
+        }
+    });
+}
+
+#[test]
+fn packets_wanted_whole_come_whole_and_in_order() {
+    inside(
+        "packets::packets_wanted_whole_come_whole_and_in_order",
+        || {
+            let [(server, client), _] = both(5004);
+            let (sender, receiver) = mpsc::channel();
+            let mut asked = 0;
+            // Every 50th packet that is not whole is wanted whole.
+            let pump = Pump::start(open(&[Pattern::Local(server)]), move |arrival| {
+                let packet = Packet::parse(arrival.packet).unwrap();
+                if arrival.hook == Hook::Input && packet.payload_len() > 0 {
+                    if !arrival.whole {
+                        asked += 1;
+                        if u32::is_multiple_of(asked, 50) {
+                            return Decision::WantWhole;
+                        }
+                    }
+                    sender
+                        .send((packet.sequence(), arrival.whole, Instant::now()))
+                        .unwrap();
+                }
+                Decision::Accept
+            });
+            let (near, far) = pair(server, client);
+            for _ in 0..3 {
+                carry(&near, &far, 30 * MIB);
+                // Nothing has been needed for longer than all is copied: headers again.
+                std::thread::sleep(Duration::from_millis(1100));
+            }
+            let dataplane = pump.stop();
+            assert_eq!(dataplane.lost(), 0);
+            dataplane.release().unwrap();
+            let seen: Vec<_> = receiver.iter().collect();
+            for pair in seen.windows(2) {
+                let ahead = pair[1].0.wrapping_sub(pair[0].0);
+                assert!(ahead < 1 << 30, "{:?} came after {:?}", pair[1], pair[0]);
+            }
+            let turns = seen
+                .windows(2)
+                .filter(|pair| pair[0].1 != pair[1].1)
+                .count();
+            let whole = seen.iter().filter(|seen| seen.1).count();
+            assert!(
+                whole > 10 && whole < seen.len() - 10,
+                "{whole} of {}",
+                seen.len()
+            );
+            assert!(
+                turns >= 4,
+                "went to whole copies and back {turns} times only"
+            );
+        },
+    );
+}
+
+#[test]
+fn injected_packets_reach_both_sides_and_are_not_offered() {
+    inside(
+        "packets::injected_packets_reach_both_sides_and_are_not_offered",
+        || {
+            for (server, client) in both(5005) {
+                let (sender, receiver) = mpsc::channel();
+                let mut dataplane = open(&[Pattern::Local(server)]);
+                let listener = TcpListener::bind(server).unwrap();
+                let peer = SocketAddr::new(client.ip(), 6001);
+                let mut octets = [0; Segment::MAX_LEN];
+                let mut segment = Segment {
+                    source: peer,
+                    destination: server,
+                    sequence: 1000,
+                    acknowledgment: 0,
+                    flags: Flags::SYN,
+                    window: 1000,
+                    mss: None,
+                    window_scale: None,
+                    sack_permitted: false,
+                    timestamps: None,
+                    octet: false,
+                };
+                // To the application: its TCP answers.
+                let len = segment.emit(&mut octets);
+                dataplane.inject(&octets[..len]).unwrap();
+                let pump = Pump::start(dataplane, move |arrival| {
+                    let packet = Packet::parse(arrival.packet).unwrap();
+                    let seen = (
+                        arrival.hook,
+                        packet.flags(),
+                        packet.sequence(),
+                        packet.acknowledgment(),
+                    );
+                    sender.send((packet.destination(), seen)).unwrap();
+                    Decision::Accept
+                });
+                let (to, (hook, flags, _, acknowledgment)) = receiver.recv().unwrap();
+                assert_eq!((to, hook, acknowledgment), (peer, Hook::Output, 1001));
+                assert!(flags.contains(Flags::SYN) && flags.contains(Flags::ACK));
+                // To the peer: it believes an exact RST.
+                let near = connect(server, client).unwrap();
+                let (mut far, _) = listener.accept().unwrap();
+                far.write_all(b"x").unwrap();
+                (&near).read_exact(&mut [0]).unwrap();
+                let mut dataplane = pump.stop();
+                let near_end = near.local_addr().unwrap();
+                let last = receiver.iter().filter(|(to, _)| *to == near_end).last();
+                let (_, (_, _, sequence, acknowledgment)) = last.unwrap();
+                segment.source = server;
+                segment.destination = near_end;
+                segment.flags = Flags::RST.union(Flags::ACK);
+                (segment.sequence, segment.acknowledgment) = (sequence + 1, acknowledgment);
+                let len = segment.emit(&mut octets);
+                dataplane.inject(&octets[..len]).unwrap();
+                near.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+                let error = (&near).read(&mut [0]).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+                dataplane.release().unwrap();
+            }
+        },
+    );
+}
+
+#[test]
+fn a_packet_too_long_for_its_link_is_refused() {
+    inside("packets::a_packet_too_long_for_its_link_is_refused", || {
+        sh(
+            "ip link add one type veth peer name two && ip link set one up && \
+            ip link set two up && ip addr add 198.18.1.1/24 dev one",
+        );
+        let mut dataplane = open(&[]);
+        let mut octets = vec![0; 1501];
+        octets[0] = 0x45;
+        octets[9] = 6;
+        octets[16..20].copy_from_slice(&[198, 18, 1, 2]);
+        match dataplane.inject(&octets) {
+            Err(NfqueueError::Inject(InjectError::TooLong { len: 1501, .. })) => {}
+            other => panic!("{other:?}"),
+        }
+        dataplane.inject(&octets[..1500]).unwrap();
+        let nothing = dataplane.inject(&[]);
+        assert!(matches!(
+            nothing,
+            Err(NfqueueError::Inject(InjectError::NotIp))
+        ));
+    });
+}
+
+#[test]
+fn icmp_errors_are_offered_whole() {
+    inside("packets::icmp_errors_are_offered_whole", || {
+        for (server, client) in both(5006) {
+            let (sender, receiver) = mpsc::channel();
+            let pump = Pump::start(open(&[Pattern::Local(server)]), move |arrival| {
+                sender
+                    .send((arrival.icmp, arrival.whole, arrival.packet.len()))
+                    .unwrap();
+                Decision::AcceptEdited
+            });
+            // Nobody listens: the host answers with an error that quotes the datagram.
+            let socket = UdpSocket::bind(client).unwrap();
+            socket.connect(server).unwrap();
+            socket.send(&[0; 1000]).unwrap();
+            let (icmp, whole, len) = receiver.recv_timeout(Duration::from_secs(5)).unwrap();
+            assert!(icmp && whole && len > 500, "{icmp} {whole} {len}");
+            // It goes on as it was, for its sum is right: the socket has an error.
+            let error = socket.recv(&mut [0]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+            pump.stop().release().unwrap();
+        }
+    });
+}
+
+#[test]
+fn packets_that_do_not_fit_the_buffer_are_counted_and_the_stream_survives() {
+    inside(
+        "packets::packets_that_do_not_fit_the_buffer_are_counted_and_the_stream_survives",
+        || {
+            let [(server, client), _] = both(5007);
+            let options = Options {
+                buffer: 2048,
+                ..Options::default()
+            };
+            let (mut dataplane, _) = Nfqueue::open(&options).unwrap();
+            dataplane.protect(&[Pattern::Local(server)]).unwrap();
+            let pump = Pump::start(dataplane, |_| {
+                std::thread::sleep(Duration::from_millis(1));
+                Decision::Accept
+            });
+            let (near, far) = pair(server, client);
+            carry(&near, &far, 20 * MIB);
+            let dataplane = pump.stop();
+            let loss = dataplane.lost();
+            // The kernel's own counters: packets that did not reach the socket.
+            let queues = sh("cat /proc/net/netfilter/nfnetlink_queue");
+            let dropped: u64 = queues
+                .lines()
+                .map(|line| {
+                    line.split_whitespace()
+                        .nth(6)
+                        .unwrap()
+                        .parse::<u64>()
+                        .unwrap()
+                })
+                .sum();
+            assert!(loss > 0);
+            assert_eq!(loss, dropped);
+            dataplane.release().unwrap();
+        },
+    );
+}
