@@ -8,6 +8,8 @@ pub mod client;
 #[cfg(feature = "serve")]
 pub mod dataplane;
 pub mod protocol;
+#[cfg(feature = "serve")]
+pub mod serve;
 
 #[cfg(feature = "tokio")]
 pub use client::tokio;
