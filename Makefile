@@ -15,6 +15,7 @@ CORRELATED := results/runs/surton2014-correlated-$(STAMP)
 
 CARGO_TARGET_DIR ?= target
 FLAPLAB := $(CARGO_TARGET_DIR)/release/flaplab
+TCPR := $(CARGO_TARGET_DIR)/release/tcpr
 
 .PHONY: help setup build reproduce test bench audit schema clean
 
@@ -24,8 +25,8 @@ help: ## this list
 setup: ## install what is missing on this machine (scripts/setup --list says what and why)
 	scripts/setup
 
-build: setup ## build the release binary
-	cargo build --release --locked -p flaplab
+build: setup ## build the release binaries: flaplab and tcpr
+	cargo build --release --locked -p flaplab -p tcpr-cli
 
 # A doubtful run (exit code 3) is told and left out of the figures; the study goes on.
 reproduce: build ## run the study of Surton (2014) on this machine: RUNS=3 JOBS=6
@@ -43,8 +44,11 @@ test: ## format, lints and every test, as the gate runs them
 	cargo test --workspace --locked
 	@echo "make test: passed: format, lints, every test"
 
-bench: build ## bring-up and teardown beside Mininet, in turn: ROUNDS=5 ROUTERS=16
+bench: build ## tcpr beside plain TCP; bring-up and teardown beside Mininet: ROUNDS=5 ROUTERS=16
 	scripts/setup --bench
+	$(TCPR) bench throughput --rounds 3
+	$(TCPR) bench latency
+	$(TCPR) bench recovery
 	bench/run --rounds $(ROUNDS) --routers $(ROUTERS) --flaplab "$(FLAPLAB) bench bring-up --routers {routers} --json"
 
 audit: ## licences, duplicates, sources and known vulnerabilities of all dependencies

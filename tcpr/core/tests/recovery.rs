@@ -618,6 +618,12 @@ fn tcpr_that_was_lost_with_the_application_asks_the_peer() {
         "dropped",
         "not known yet"
     );
+    trace.inside = 6666;
+    assert_eq!(
+        trace.app(syn()),
+        "dropped",
+        "a SYN before recover must not reach the peer"
+    );
     let far = 40_i64 + (1 << 31);
     let wrapped = i64::from(((far as u32).wrapping_add(1)) as i32) - 1;
     assert_eq!(
@@ -627,15 +633,12 @@ fn tcpr_that_was_lost_with_the_application_asks_the_peer() {
     );
     trace.hard = Some(hard);
     trace.inside = 7777;
-    assert_eq!(trace.app(syn()), "dropped", "too early");
+    assert_eq!(trace.app(syn()), "dropped", "too early: it is kept");
     // Its answer: it has received up to 95, it has sent up to 70, and our last TSval was 102.
     assert_eq!(
         trace.peer(seg(70, 0).ack(95).ts(800, 102)),
-        "dropped; acked 95; recovered at base 95"
-    );
-    assert_eq!(
-        trace.app(syn()),
-        "dropped; app is sent S 29+0 ack 0 win 4000 mss 1460 ws 2 sackok ts 800 9000"
+        "dropped; acked 95; recovered at base 95; \
+         app is sent S 29+0 ack 0 win 4000 mss 1460 ws 2 sackok ts 800 9000"
     );
     assert_eq!(
         trace.app(seg(0, 5).ack(30).ts(9001, 800)),

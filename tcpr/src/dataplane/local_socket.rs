@@ -1,8 +1,8 @@
 //! Ends a socket of this host's TCP (sock_diag(7), linux/inet_diag.h).
 //!
 //! *Assumes* to be opened on a thread that is in the network namespace that is meant.
-//! *Guarantees* that no socket but the one between the two addresses is ended, a listener least of
-//! all, and that it is gone for new sockets when the call returns.
+//! *Guarantees* that no socket but the one between the two addresses is ended, neither a listener
+//! nor one that is about to connect, and that it is gone for new sockets when the call returns.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +17,8 @@ use super::netlink::{ACK, answer, array, message, request};
 const FIND: u16 = 20;
 /// `SOCK_DESTROY`
 const DESTROY: u16 = 21;
+/// `TCP_SYN_SENT`
+const SYN_SENT: u8 = 2;
 /// `TCP_LISTEN`
 const LISTEN: u8 = 10;
 
@@ -107,7 +109,8 @@ impl LocalSockets {
     /// The cookie, which is no other socket's, of the connection between the addresses.
     fn find(&mut self, local: SocketAddr, remote: SocketAddr) -> io::Result<Option<[u8; 8]>> {
         match self.ask(FIND, local, remote, None) {
-            Ok(Some((LISTEN, _))) => Ok(None),
+            // One that connects is the new one already: no protected connection is in that state.
+            Ok(Some((LISTEN | SYN_SENT, _))) => Ok(None),
             Ok(found) => Ok(found.map(|(_, cookie)| cookie)),
             Err(e) if gone(&e) => Ok(None),
             Err(e) => Err(e),

@@ -111,9 +111,7 @@ impl<D: Dataplane, S: AsFd> Server<D, S> {
             };
             let now = self.now();
             let events = &events[..count];
-            if events.iter().any(|event| event.data() == PACKETS) {
-                self.engine.turn(now)?;
-            }
+            // Requests come before packets: an application may connect before `recover` is answered.
             for event in events {
                 match event.data() {
                     PACKETS => {}
@@ -122,6 +120,9 @@ impl<D: Dataplane, S: AsFd> Server<D, S> {
                     DATAGRAMS => self.hear_datagrams(now),
                     peer => self.attend(now, Peer(peer), event.events()),
                 }
+            }
+            if events.iter().any(|event| event.data() == PACKETS) {
+                self.engine.turn(now)?;
             }
             self.engine.tick(now);
             if let Some(datagrams) = &mut self.datagrams {

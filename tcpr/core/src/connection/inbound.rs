@@ -32,7 +32,7 @@ impl Connection {
             return self.inbound_syn(position, packet, actions);
         }
         let acknowledged = self.hear_peer(packet, actions);
-        self.answer_asked(now, packet, actions);
+        self.answer_asked(now, packet, actions, counters);
         let payload = packet.payload_len() as i64;
         let fin = flags.contains(Flags::FIN);
         let end = position + payload + i64::from(fin);

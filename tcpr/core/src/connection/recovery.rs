@@ -30,6 +30,8 @@ pub(super) struct Splice {
     pub(super) syn: Option<Syn>,
     /// The peer is being asked what it has received.
     asked: Option<Asked>,
+    /// A SYN that came meanwhile.
+    early: Option<Syn>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +89,7 @@ impl Connection {
             base: 0,
             syn: None,
             asked: None,
+            early: None,
         });
         if self.heard_peer {
             return Ok(Some(self.freeze_base()));
@@ -146,6 +149,7 @@ impl Connection {
         now: Duration,
         packet: &Packet<'_>,
         actions: &mut Actions,
+        counters: &mut Counters,
     ) {
         let asked = self.recovery.is_some_and(|splice| splice.asked.is_some());
         if !asked || !self.heard_peer {
@@ -161,6 +165,9 @@ impl Connection {
         let Recovery { hard, base } = self.freeze_base();
         self.since = now;
         actions.push(Action::Recovered { hard, base });
+        if let Some(syn) = self.recovery.and_then(|splice| splice.early) {
+            self.meet_syn(now, &syn, actions, counters);
+        }
     }
 
     /// The peer was asked in vain.
@@ -198,24 +205,35 @@ impl Connection {
             self.answer_syn(&syn, actions);
             return Verdict::Drop;
         }
-        let refusal = match self.recovery {
-            None => Some(Refusal::NotRecovering),
-            Some(splice) if splice.asked.is_some() => {
-                // The SYN is repeated by its sender.
-                return Verdict::Drop;
-            }
-            Some(_) => self.lacks(&syn),
-        };
         if packet.options().signed {
-            return self.refuse_syn(&syn, Refusal::Signed, actions, counters);
+            self.refuse_syn(&syn, Refusal::Signed, actions, counters);
+        } else {
+            self.meet_syn(now, &syn, actions, counters);
         }
-        if let Some(refusal) = refusal {
-            return self.refuse_syn(&syn, refusal, actions, counters);
-        }
-        self.splice(now, &syn);
-        self.answer_syn(&syn, actions);
-        counters.recoveries += 1;
         Verdict::Drop
+    }
+
+    /// Splices a SYN to the connection, keeps it until that is possible, or refuses it.
+    fn meet_syn(
+        &mut self,
+        now: Duration,
+        syn: &Syn,
+        actions: &mut Actions,
+        counters: &mut Counters,
+    ) {
+        let lacking = self.lacks(syn);
+        match &mut self.recovery {
+            None => self.refuse_syn(syn, Refusal::NotRecovering, actions, counters),
+            Some(splice) if splice.asked.is_some() => splice.early = Some(*syn),
+            Some(_) => match lacking {
+                Some(refusal) => self.refuse_syn(syn, refusal, actions, counters),
+                None => {
+                    self.splice(now, syn);
+                    self.answer_syn(syn, actions);
+                    counters.recoveries += 1;
+                }
+            },
+        }
     }
 
     /// What the peer relies on, and the new local TCP does not offer.
@@ -236,7 +254,7 @@ impl Connection {
         refusal: Refusal,
         actions: &mut Actions,
         counters: &mut Counters,
-    ) -> Verdict {
+    ) {
         counters.refused_syns += 1;
         actions.push(Action::Inject {
             direction: Direction::Inbound,
@@ -250,7 +268,6 @@ impl Connection {
             flow: self.hard.flow,
             refusal,
         });
-        Verdict::Drop
     }
 
     /// Fits the new local TCP's numbers to the connection (Surton 2014, 4.2 "Resynchronizing").

@@ -9,11 +9,11 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::{Entry, State, Tcpr};
-use crate::Flow;
 use crate::action::{Action, Actions, Direction, Refusal, Verdict};
 use crate::connection::Connection;
 use crate::handshake::{Handshake, Syn};
 use crate::packet::{Flags, Packet};
+use crate::{Flow, Pattern};
 
 impl Tcpr {
     /// Whether a segment of an unknown connection begins one that is protected. `Some`: it does
@@ -22,17 +22,21 @@ impl Tcpr {
         &mut self,
         now: Duration,
         flow: &Flow,
+        direction: Direction,
         opens: bool,
         actions: &mut Actions,
     ) -> Option<Verdict> {
         if !self.covered(flow) {
             return Some(Verdict::Forward { edited: false });
         }
+        // A listener opens nothing: its SYN is that of a recovery which is not asked for yet, and the
+        // peer's answer to it would end in a reset.
+        let early = direction == Direction::Outbound && !self.is_opened_from_here(flow);
+        if (!opens || early) && now < self.quarantined_until {
+            self.counters.quarantined += 1;
+            return Some(Verdict::Drop);
+        }
         if !opens {
-            if now < self.quarantined_until {
-                self.counters.quarantined += 1;
-                return Some(Verdict::Drop);
-            }
             return Some(Verdict::Forward { edited: false });
         }
         if self.room().is_err() {
@@ -44,6 +48,13 @@ impl Tcpr {
         }
         self.insert(*flow, State::Opening(Handshake::new(now)));
         None
+    }
+
+    /// Whether the protected side opens such connections itself.
+    fn is_opened_from_here(&self, flow: &Flow) -> bool {
+        Pattern::covering(flow)
+            .iter()
+            .any(|pattern| !matches!(pattern, Pattern::Local(_)) && self.patterns.contains(pattern))
     }
 
     pub(super) fn room(&self) -> Result<(), Refusal> {

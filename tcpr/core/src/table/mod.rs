@@ -208,7 +208,7 @@ impl Tcpr {
             self.remove(&flow, actions);
         }
         if !self.entries.contains_key(&flow)
-            && let Some(verdict) = self.admit(now, &flow, opens, actions)
+            && let Some(verdict) = self.admit(now, &flow, direction, opens, actions)
         {
             return verdict;
         }

@@ -121,7 +121,7 @@ impl Tcpr {
             return self.note(Err(Refusal::Impossible));
         }
         let flow = hard.flow;
-        let fresh = !self.entries.contains_key(&flow);
+        let fresh = self.open(&flow).is_none();
         if fresh {
             let admitted = self.room();
             self.note(admitted)?;

@@ -13,7 +13,8 @@ use tcpr_core::{Flow, Hard, Refusal};
 use super::Connection;
 use crate::client::{ClientError, ConnectError, recovery};
 
-/// A recovery that TCPR is ready for: connect next.
+/// A recovery that TCPR is ready for: connect next, unless [`Client::reconnect`](super::Client::reconnect)
+/// has done so.
 #[derive(Debug)]
 pub struct Recovery {
     /// Output is to be sent again from this octet on.
@@ -31,6 +32,12 @@ impl Recovery {
     #[must_use]
     pub fn flow(&self) -> Flow {
         self.hard.flow
+    }
+
+    /// The connection's handle, once its stream is there.
+    #[must_use]
+    pub fn into_connection(self) -> Connection {
+        self.connection
     }
 
     /// Opens the new socket, and waits until it is in place of the old one.
