@@ -19,3 +19,7 @@ pub use client::{
 };
 pub use tcpr_core as core;
 pub use tcpr_core::{Counters, Ending, Flow, Hard, Pattern, Phase, Refusal, Summary};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -86,6 +86,9 @@ pub trait Dataplane {
     /// it replaces what was given before.
     fn protect(&mut self, patterns: &[Pattern]) -> Result<(), Self::Error>;
 
+    /// Whether the protected TCPs are this host's own, so that their sockets can be ended.
+    fn is_on_host(&self) -> bool;
+
     /// Ends the socket of this host's TCP between these addresses, in whatever state it is and
     /// whether or not a process has it still, and returns whether there was one. Its TCP may
     /// send a RST.

@@ -323,7 +323,8 @@ impl<D: Dataplane> Engine<D> {
         for flow in locals {
             match self.dataplane.end_local_socket(flow.local, flow.remote) {
                 Ok(true) => debug!(%flow, "ended the old local socket"),
-                // It may be on another host: an exact reset ends it, if it can be reached at all
+                Ok(false) if self.dataplane.is_on_host() => {}
+                // It is on another host: an exact reset ends it, if it can be reached at all
                 // (RFC 5961, 3.2).
                 Ok(false) => self.core.reset_old_stack(&hard.flow, &mut self.actions),
                 Err(e) => {

@@ -99,6 +99,7 @@ fn where_no_socket_can_be_ended_the_old_tcp_is_sent_an_exact_reset() {
     let (mut bench, hard) = Bench::established();
     bench.peer_sends(Tcp::ack(PEER + 1, FIRST + 1).with(b"hello"));
     bench.local_sends(Tcp::ack(FIRST + 1, PEER + 6));
+    bench.engine.dataplane.is_between = true;
     bench.engine.dataplane.events.clear();
     let reply = bench.reply(recover(hard));
     assert!(matches!(reply, Reply::Recovered { .. }), "{reply:?}");

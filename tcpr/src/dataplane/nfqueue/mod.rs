@@ -361,6 +361,10 @@ impl Dataplane for Nfqueue {
         Ok(self.sockets.end(local, remote)?)
     }
 
+    fn is_on_host(&self) -> bool {
+        self.lanes[0].hook != Hook::Forward
+    }
+
     fn lost(&self) -> u64 {
         let dropped = |lane: &Lane| lane.first.dropped() + lane.second.dropped();
         self.lanes.iter().map(dropped).sum::<u64>() + self.too_long

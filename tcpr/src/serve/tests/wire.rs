@@ -28,6 +28,8 @@ pub(crate) struct Wire {
     pub(crate) ended: Vec<Flow>,
     /// Rules cannot be changed.
     pub(crate) broken: bool,
+    /// The protected TCPs are on another host.
+    pub(crate) is_between: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +110,10 @@ impl Dataplane for Wire {
             self.ended.push(flow);
         }
         Ok(there)
+    }
+
+    fn is_on_host(&self) -> bool {
+        !self.is_between
     }
 
     fn lost(&self) -> u64 {
