@@ -45,8 +45,8 @@ pub enum Action {
         segment: Segment,
     },
     /// Offer held segments of this connection again, in the order of their sequence numbers, each
-    /// cut to at most `mss` octets of data: those that end at or before position `until` of the
-    /// peer's stream. The others stay held.
+    /// cut to at most `mss` octets of data: those whose data ends at or before position `until` of
+    /// the peer's stream. The others stay held.
     Replay {
         /// The connection.
         flow: Flow,

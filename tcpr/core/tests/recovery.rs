@@ -46,8 +46,9 @@ fn a_recovery_is_answered_locally_spliced_and_given_what_was_held() {
     );
     assert_eq!(
         trace.app(seg(0, 0).ack(30).win(2000).ts(9001, 503)),
-        "peer gets 40+0 ack 30 win 2000 ts 103 503; spliced; replay until 8031; \
-         app gets 50+20 ack 0 win 1000 ts 503 9000; app gets 30+20 ack 0 win 1000 ts 703 9000"
+        "peer gets 40+0 ack 30 win 2000 ts 103 503; spliced; replay until 8030; \
+         app gets 50+20 ack 0 win 1000 ts 503 9000; app gets 30+20 ack 0 win 1000 ts 503 9000",
+        "with one timestamp: in order of their numbers, those of retransmissions would go back"
     );
     assert_eq!(
         trace.app(seg(0, 60).ack(70).win(1990).ts(9002, 703)),
@@ -150,6 +151,49 @@ fn another_window_scale_is_translated_rounding_down() {
     assert_eq!(
         trace.app(seg(0, 1).ack(30).win(3999).ts(9001, 502)),
         "peer gets 40+1 ack 30 win 999 ts 103 502"
+    );
+}
+
+#[test]
+fn a_window_below_one_unit_of_the_peers_scale_is_rounded_up_and_what_exceeds_it_held() {
+    let mut trace = Trace::new();
+    let mut wide = seg(0, 0).syn();
+    wide.ws = Some(14);
+    trace.peer(seg(0, 0).syn());
+    trace.app(wide.flags("SA").ack(0));
+    trace.peer(seg(0, 0).ack(0));
+    trace.hard = Some(trace.tcpr.register(trace.now, &trace.flow).unwrap());
+    trace.app(seg(0, 0).ack(0).win(4).flags("R"));
+    trace.recover();
+    trace.inside = 7777;
+    let mut narrow = seg(0, 0).syn();
+    narrow.ws = Some(0);
+    trace.app(narrow);
+    // It offers 3000 octets, the peer reads units of 16384.
+    assert_eq!(
+        trace.app(seg(0, 0).ack(0).win(3000)),
+        "peer gets 0+0 ack 0 win 1; spliced"
+    );
+    trace.app(seg(0, 10).ack(0).win(3000));
+    assert_eq!(
+        trace.peer(seg(0, 1448).ack(0)),
+        "app gets 0+1448 ack 0 win 1000"
+    );
+    trace.app(seg(10, 0).ack(1448).win(1552));
+    assert_eq!(
+        trace.peer(seg(1448, 1448).ack(10)),
+        "app gets 1448+1448 ack 10 win 1000; acked 10"
+    );
+    // The third does not fit into what is left: only what it acknowledges is passed on.
+    assert_eq!(
+        trace.peer(seg(2896, 1448).ack(10)),
+        "held; app is sent 1448+0 ack 10 win 1000; replay until 3000".replace("1448+0", "2896+0")
+    );
+    // The application has read: the local TCP offers more.
+    let said = trace.app(seg(10, 0).ack(2896).win(3000));
+    assert!(
+        said.contains("replay until 5896; app gets 2896+1448 ack 10"),
+        "{said}"
     );
 }
 
@@ -522,7 +566,7 @@ fn held_segments_are_released_as_far_as_the_new_window_reaches() {
     trace.app(syn());
     // 33 units of 4 octets: 30 to 162.
     let said = trace.app(seg(0, 0).ack(30).win(33).ts(9001, 503));
-    assert!(said.contains("replay until 163; app gets 50+100"), "{said}");
+    assert!(said.contains("replay until 162; app gets 50+100"), "{said}");
     assert!(!said.contains("150+100"), "{said}");
     let said = trace.app(seg(0, 0).ack(150).win(33).ts(9002, 503));
     assert!(said.contains("app gets 150+100 ack 0"), "{said}");

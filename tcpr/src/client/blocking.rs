@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use tcpr_core::{Flow, Pattern, Refusal, Summary};
+use tcpr_core::{Flow, Hard, Pattern, Refusal, Summary};
 
 use self::connection::Held;
 use self::shared::{Shared, State};
@@ -227,6 +227,44 @@ impl Client {
         // overtaken the request.
         let socket = first.or_else(|_| open())?;
         Ok((socket.into(), recovery))
+    }
+
+    /// Recovers several connections and connects them, all at once: [`Client::reconnect`] of each,
+    /// without waiting for one before the next.
+    ///
+    /// # Errors
+    ///
+    /// Of each connection by itself.
+    pub fn reconnect_all(
+        &self,
+        records: &[Record],
+        timeout: Duration,
+        prepare: impl Fn(&socket2::Socket) -> io::Result<()>,
+    ) -> Vec<Result<(TcpStream, Recovery), ConnectError>> {
+        let until = Instant::now() + timeout;
+        let requests = records.iter().map(|record| Request::Recover {
+            hard: Box::new(record.hard),
+        });
+        let tickets = self.shared.ask_all(requests);
+        let begin = |hard: &Hard| {
+            let socket = recovering::bind(hard, &prepare)?;
+            recovering::begin(hard, &socket).map(|()| socket)
+        };
+        let begun: Vec<_> = records.iter().map(|record| begin(&record.hard)).collect();
+        let finish = |((record, ticket), begun): ((&Record, Ticket), Result<_, ConnectError>)| {
+            let hard = &record.hard;
+            let recovery = self.recovery(ticket, hard.flow)?;
+            let complete = |socket| {
+                recovering::complete(hard, &socket, until)?;
+                Ok(socket)
+            };
+            // As for one alone, the first attempt may have come too early.
+            let first = begun.and_then(complete);
+            let socket = first.or_else(|_: ConnectError| begin(hard).and_then(complete))?;
+            Ok((socket.into(), recovery))
+        };
+        let asked = records.iter().zip(tickets);
+        asked.zip(begun).map(finish).collect()
     }
 
     /// Begins to recover several connections at once: for all it takes hardly longer than for one.

@@ -7,8 +7,11 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tcpr_core::Hard;
 
@@ -56,6 +59,42 @@ pub(super) fn connect(hard: &Hard, socket: &Socket, timeout: Duration) -> Result
     socket
         .connect_timeout(&remote, timeout)
         .map_err(|source| explain(hard, source, "connect to"))
+}
+
+/// Begins to connect, without waiting.
+pub(super) fn begin(hard: &Hard, socket: &Socket) -> Result<(), ConnectError> {
+    let remote = SockAddr::from(hard.flow.remote);
+    let begun = socket
+        .set_nonblocking(true)
+        .and_then(|()| match socket.connect(&remote) {
+            Err(e) if e.raw_os_error() == Some(nix::libc::EINPROGRESS) => Ok(()),
+            other => other,
+        });
+    begun.map_err(|source| explain(hard, source, "connect to"))
+}
+
+/// Waits for what was begun.
+pub(super) fn complete(hard: &Hard, socket: &Socket, until: Instant) -> Result<(), ConnectError> {
+    let completed = || {
+        let mut polled = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            // Rounded up: a timeout of 0 would only look.
+            let left = left.as_nanos().div_ceil(1_000_000);
+            let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            match poll(&mut polled, left) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                Ok(_) => break,
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        match socket.take_error()? {
+            Some(error) => Err(error),
+            None => socket.set_nonblocking(false),
+        }
+    };
+    completed().map_err(|source| explain(hard, source, "connect to"))
 }
 
 /// What is in the way of a connection.

@@ -158,9 +158,7 @@ impl Holds {
                 let start = position + held.offered as i64;
                 let rest = held.payload - held.offered;
                 let mut len = rest.min(usize::from(mss).max(1));
-                let fin = held.length as usize - held.payload;
-                let ends = start + len as i64 + if len == rest { fin as i64 } else { 0 };
-                if ends > until {
+                if start + len as i64 > until {
                     let room = usize::try_from(until - start).unwrap_or(0);
                     if !nothing_yet || room == 0 || room >= len {
                         break 'segments;

@@ -7,9 +7,9 @@
 use core::time::Duration;
 
 use super::{Connection, FAR, SILENCE, later};
-use crate::action::{Action, Actions, Ending, Verdict};
+use crate::action::{Action, Actions, Direction, Ending, Verdict};
 use crate::counters::Counters;
-use crate::packet::{Flags, IcmpError, Packet, Timestamps};
+use crate::packet::{Flags, IcmpError, Packet, Segment, Timestamps};
 use crate::summary::Phase;
 
 impl Connection {
@@ -59,6 +59,15 @@ impl Connection {
                 // Our last acknowledgment was lost, and the local TCP may have forgotten.
                 self.tell(actions);
                 Verdict::Drop
+            }
+            Phase::Live | Phase::Closing if self.exceeds_local_edge(position + payload) => {
+                self.keep(packet, counters);
+                // What the segment acknowledges must not wait for its data.
+                let window = packet.window();
+                let echo = packet.options().timestamps.map(|stamps| stamps.echo);
+                self.pass_acknowledgment(acknowledged, window, echo, actions);
+                self.release_held(actions);
+                Verdict::Hold
             }
             Phase::New | Phase::Live | Phase::Closing | Phase::Done => {
                 if position <= self.received {
@@ -146,6 +155,11 @@ impl Connection {
         if !wanted || beyond {
             return Verdict::Drop;
         }
+        self.keep(packet, counters);
+        Verdict::Hold
+    }
+
+    fn keep(&mut self, packet: &Packet<'_>, counters: &mut Counters) {
         if let Some(timestamps) = packet.options().timestamps {
             self.held_tsval = match self.held_tsval {
                 Some(smallest) if !later(smallest, timestamps.value) => Some(smallest),
@@ -154,7 +168,37 @@ impl Connection {
         }
         self.held = true;
         counters.held += 1;
-        Verdict::Hold
+    }
+
+    /// Whether data ends beyond what the local TCP offers to receive, and within what the peer was
+    /// promised: scales may differ after a recovery.
+    fn exceeds_local_edge(&self, data_end: i64) -> bool {
+        self.heard_local && data_end > self.edge && data_end <= self.promised_edge()
+    }
+
+    /// Tells the local TCP what the peer acknowledges, without data.
+    fn pass_acknowledgment(
+        &self,
+        acknowledged: i64,
+        window: u16,
+        echo: Option<u32>,
+        actions: &mut Actions,
+    ) {
+        let ack = acknowledged.clamp(self.base, self.inside);
+        let timestamps = echo.map(|echo| Timestamps {
+            value: self.held_tsval.or(self.peer_tsval).unwrap_or(0),
+            echo: self.inside_echo(echo),
+        });
+        actions.push(Action::Inject {
+            direction: Direction::Inbound,
+            segment: Segment {
+                acknowledgment: self.hard.ours.number(ack).wrapping_add(self.hard.delta),
+                flags: Flags::ACK,
+                window,
+                timestamps,
+                ..self.to_local(self.hard.peers.number(self.received))
+            },
+        });
     }
 
     /// Right edge of the window last advertised to the peer.
@@ -207,9 +251,9 @@ impl Connection {
             {
                 self.peer_tsval = Some(timestamps.value);
             }
-            let echo = self.inside_echo(timestamps.echo);
-            if echo != timestamps.echo && packet.flags().contains(Flags::ACK) {
-                packet.set_timestamps(Timestamps { echo, ..timestamps });
+            let told = self.inside_timestamps(timestamps);
+            if told != timestamps && packet.flags().contains(Flags::ACK) {
+                packet.set_timestamps(told);
                 edited = true;
             }
         }
@@ -218,6 +262,19 @@ impl Connection {
             edited = true;
         }
         Verdict::Forward { edited }
+    }
+
+    /// What the local TCP sees of timestamps. While older segments are held, none may be later than
+    /// theirs: PAWS (RFC 7323, 5) would drop them.
+    fn inside_timestamps(&self, timestamps: Timestamps) -> Timestamps {
+        let value = match self.held_tsval {
+            Some(held) if later(timestamps.value, held) => held,
+            _ => timestamps.value,
+        };
+        Timestamps {
+            value,
+            echo: self.inside_echo(timestamps.echo),
+        }
     }
 
     /// What the local TCP sees of a TSecr: never earlier than its own SYN.
@@ -330,7 +387,9 @@ impl Connection {
         let stamped = packet
             .options()
             .timestamps
-            .is_some_and(|stamps| stamps.echo != self.inside_echo(stamps.echo));
+            .is_some_and(|stamps| stamps != self.inside_timestamps(stamps));
+        let position = self.hard.peers.position(self.received, packet.sequence());
+        let data_end = position + packet.payload_len() as i64;
         match self.phase {
             Phase::Failed | Phase::Recovering => !packet.flags().contains(Flags::RST),
             Phase::Done => false,
@@ -338,6 +397,7 @@ impl Connection {
                 self.hard.delta != 0
                     || self.hard.inside_port.is_some()
                     || stamped
+                    || self.exceeds_local_edge(data_end)
                     || ack != ack.clamp(self.base, self.inside.max(self.base))
             }
         }

@@ -208,9 +208,18 @@ impl Connection {
 
     /// The window to be told to the peer: what the local TCP offers, and what is acknowledged to us
     /// but not to the peer, rounded down to the scale that the peer reads it with.
+    ///
+    /// A local TCP with a smaller buffer than the connection began with may offer less than one unit
+    /// of that scale. Rounded down that would be a silly window, or none for ever (RFC 9293,
+    /// 3.8.6.2), so it is rounded up; what comes beyond the local TCP's own edge is held.
     fn window(&self) -> u16 {
-        let room = (self.edge - self.checkpoint_position()).max(0) >> self.scales().0;
-        u16::try_from(room).unwrap_or(u16::MAX)
+        let shift = self.scales().0;
+        let room = (self.edge - self.checkpoint_position()).max(0);
+        let mut units = room >> shift;
+        if units << shift < i64::from(self.local_mss) {
+            units = (room + (1 << shift) - 1) >> shift;
+        }
+        u16::try_from(units).unwrap_or(u16::MAX)
     }
 
     /// Output acknowledged, in octets: the FIN is not output.

@@ -385,7 +385,7 @@ impl Connection {
         }
         actions.push(Action::Replay {
             flow: self.hard.flow,
-            until: self.edge + 1,
+            until: self.edge,
             hard: self.hard,
             // The MSS counts no options (RFC 6691, 2), and timestamps are on every segment.
             mss: self.local_mss - if self.hard.timestamps { 12 } else { 0 },

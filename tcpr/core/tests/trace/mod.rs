@@ -361,7 +361,7 @@ impl Trace {
         for mut octets in std::mem::take(&mut self.held) {
             let mut packet = Packet::parse(&mut octets).unwrap();
             let begin = i64::from(packet.sequence().wrapping_sub(PEERS) as i32) - 1;
-            if begin + i64::from(packet.segment_len()) > until {
+            if begin + packet.payload_len() as i64 > until {
                 left.push(octets);
                 continue;
             }
