@@ -39,7 +39,7 @@ impl Connection {
         let known = self.received;
         let again = end <= self.seen && end > position;
         // Stacks take a segment whole that begins within their window.
-        if !self.heard_local || position <= self.edge.max(self.promised_edge()) {
+        if !self.heard_local || position <= self.edge.max(self.promised) {
             self.seen = self.seen.max(end);
             if fin {
                 self.hard.peer_fin = Some((position + payload) as u64);
@@ -66,6 +66,10 @@ impl Connection {
                 let window = packet.window();
                 let echo = packet.options().timestamps.map(|stamps| stamps.echo);
                 self.pass_acknowledgment(acknowledged, window, echo, actions);
+                if again {
+                    // The local TCP does not see it, so it cannot answer.
+                    self.tell(actions);
+                }
                 self.release_held(actions);
                 Verdict::Hold
             }
@@ -147,7 +151,7 @@ impl Connection {
     ) -> Verdict {
         // New data is not answered: repeated acknowledgments would read as a loss.
         let alive = end == position && position < self.seen;
-        let beyond = position + packet.payload_len() as i64 > self.promised_edge();
+        let beyond = position + packet.payload_len() as i64 > self.promised;
         if again || alive || beyond {
             self.tell(actions);
         }
@@ -173,7 +177,7 @@ impl Connection {
     /// Whether data ends beyond what the local TCP offers to receive, and within what the peer was
     /// promised: scales may differ after a recovery.
     fn exceeds_local_edge(&self, data_end: i64) -> bool {
-        self.heard_local && data_end > self.edge && data_end <= self.promised_edge()
+        self.heard_local && data_end > self.edge && data_end <= self.promised
     }
 
     /// Tells the local TCP what the peer acknowledges, without data.
@@ -199,15 +203,6 @@ impl Connection {
                 ..self.to_local(self.hard.peers.number(self.received))
             },
         });
-    }
-
-    /// Right edge of the window last advertised to the peer.
-    fn promised_edge(&self) -> i64 {
-        let (ours, _, _) = self.scales();
-        self.told.map_or_else(
-            || self.checkpoint_position() + i64::from(u16::MAX),
-            |(ack, window)| ack + (i64::from(window) << ours),
-        )
     }
 
     /// Puts into the packet what the local TCP is to see.

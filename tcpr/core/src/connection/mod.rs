@@ -69,6 +69,9 @@ pub(crate) struct Connection {
     edge: i64,
     /// Acknowledgment and window last told to the peer.
     told: Option<(i64, u16)>,
+    /// The furthest right edge ever told to the peer: what it has sent within it may still come
+    /// when a later edge lies before it.
+    promised: i64,
     /// Acknowledgments that the peer waits for although they repeat the last one.
     answers: u8,
 
@@ -104,6 +107,7 @@ impl Connection {
             peer_window: u32::from(agreed.peers.window),
             peer_edge: i64::from(agreed.peers.window),
             edge: i64::from(agreed.ours.window),
+            promised: i64::from(agreed.ours.window),
             peer_tsval: agreed.peers.timestamp,
             told_tsval: agreed.ours.timestamp,
             local_mss: agreed.ours.mss.unwrap_or(default_mss(&flow.local)),
@@ -137,6 +141,8 @@ impl Connection {
             // A modest promise, kept by holding what comes.
             edge: checkpoint + i64::from(u16::MAX),
             told: None,
+            promised: checkpoint
+                + (i64::from(u16::MAX) << hard.scales.map_or(0, |scales| scales.ours)),
             answers: 0,
             told_tsval: None,
             peer_tsval: None,
@@ -222,6 +228,14 @@ impl Connection {
         u16::try_from(units).unwrap_or(u16::MAX)
     }
 
+    /// Notes what the peer is told.
+    fn promise(&mut self, window: u16) {
+        let checkpoint = self.checkpoint_position();
+        self.told = Some((checkpoint, window));
+        let edge = checkpoint + (i64::from(window) << self.scales().0);
+        self.promised = self.promised.max(edge);
+    }
+
     /// Output acknowledged, in octets: the FIN is not output.
     fn output_acked(&self) -> u64 {
         self.fin.map_or(self.acked, |fin| self.acked.min(fin)) as u64
@@ -291,7 +305,7 @@ impl Connection {
     /// Tells the peer where the checkpoint is, at once.
     fn tell(&mut self, actions: &mut Actions) {
         let window = self.window();
-        self.told = Some((self.checkpoint_position(), window));
+        self.promise(window);
         let segment = Segment {
             flags: Flags::ACK,
             window,

@@ -95,7 +95,7 @@ impl Connection {
         } else {
             self.answers = self.answers.saturating_sub(1);
         }
-        self.told = Some(told);
+        self.promise(told.1);
         let verdict = self.edit_outbound(packet, position, flags, told.1);
         self.end_if_finished(now, actions);
         verdict
