@@ -1,1 +1,11 @@
 //! The programs in the binary `tcpr`.
+
+pub mod bed;
+pub mod bench;
+pub mod lock;
+pub mod names;
+pub mod nc;
+pub mod proxy;
+mod replace;
+pub mod serve;
+pub mod state;
