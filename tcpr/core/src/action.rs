@@ -37,7 +37,8 @@ pub enum Verdict {
 /// Something to be done beside the verdict.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Send a segment of TCPR's own making, marked so that it is not queued again.
+    /// Send a segment of TCPR's own making, marked so that it is not queued again. If it goes to the
+    /// peer, [`Tcpr::renew`](crate::Tcpr::renew) it right before.
     Inject {
         /// Towards whom.
         direction: Direction,

@@ -164,7 +164,11 @@ impl World {
     fn carry_out(&mut self, actions: Actions) {
         for action in actions {
             match action {
-                Action::Inject { direction, segment } => {
+                Action::Inject {
+                    direction,
+                    mut segment,
+                } => {
+                    self.tcpr.renew(&mut segment);
                     let mut buffer = [0; Segment::MAX_LEN];
                     let length = segment.emit(&mut buffer);
                     let mut octets = buffer[..length].to_vec();

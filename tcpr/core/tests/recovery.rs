@@ -198,6 +198,26 @@ fn a_window_below_one_unit_of_the_peers_scale_is_rounded_up_and_what_exceeds_it_
 }
 
 #[test]
+fn an_acknowledgment_that_is_sent_late_is_brought_up_to_date() {
+    let mut trace = Trace::live();
+    trace.app(seg(0, 0).ack(0).ts(101, 501));
+    trace.peer(seg(0, 100).ack(0).ts(502, 101));
+    let mut actions = Actions::new();
+    let answer = trace
+        .tcpr
+        .checkpoint(trace.now, &trace.flow, 100, &mut actions);
+    assert!(answer.is_ok());
+    let Some(tcpr_core::Action::Inject { mut segment, .. }) = actions.pop() else {
+        panic!("nothing is sent");
+    };
+    // Before it is, a segment of the local TCP passes.
+    trace.app(seg(0, 10).ack(100).ts(105, 502));
+    trace.tcpr.renew(&mut segment);
+    assert_eq!(segment.timestamps.unwrap().value, 105);
+    assert_eq!(segment.sequence, trace::OURS.wrapping_add(11));
+}
+
+#[test]
 fn timestamps_never_go_back_for_the_peer() {
     let mut trace = failed();
     // The new host's clock is far behind.
@@ -236,8 +256,8 @@ fn without_timestamps_and_scaling_a_recovery_has_none_either() {
         "dropped; app is sent S -1+0 ack 0 win 1000 mss 1460"
     );
     assert_eq!(
-        trace.app(seg(0, 10).ack(0)),
-        "peer gets 0+10 ack 0 win 1000; spliced"
+        trace.app(seg(0, 10).ack(0).win(2000)),
+        "peer gets 0+10 ack 0 win 2000; spliced"
     );
 }
 

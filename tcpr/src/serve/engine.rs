@@ -19,6 +19,9 @@ use super::hold::Holds;
 use crate::dataplane::{Arrival, Dataplane, Decision, Hook};
 use crate::protocol::{ChannelCounters, DataplaneCounters, Notice, Reply};
 
+/// SYNs that may wait for a request at a time.
+const EARLY: usize = 1024;
+
 /// Core, dataplane and what is between them.
 #[derive(Debug)]
 pub(crate) struct Engine<D> {
@@ -30,6 +33,8 @@ pub(crate) struct Engine<D> {
     queue: VecDeque<Action>,
     /// Actions of one call. Empty between calls.
     pub(super) actions: Actions,
+    /// SYNs that came before the request to recover.
+    early: Vec<Box<[u8]>>,
     /// Recoveries that wait for the peer.
     pub(super) waiting: Vec<Waiting>,
     /// Rules that a connection needs beside the patterns.
@@ -64,6 +69,7 @@ impl<D: Dataplane> Engine<D> {
             holds: Holds::new(hold_limit),
             queue: VecDeque::new(),
             actions: Actions::new(),
+            early: Vec::new(),
             waiting: Vec::new(),
             extra: BTreeMap::new(),
             channel: ChannelCounters::default(),
@@ -84,15 +90,38 @@ impl<D: Dataplane> Engine<D> {
             queue,
             actions,
             counters,
+            early,
             ..
         } = self;
         let taken = dataplane.receive(&mut |arrival| {
-            let decision = decide(core, holds, actions, counters, now, arrival);
+            let decision = decide(core, holds, actions, counters, early, now, arrival);
             queue.extend(actions.drain(..));
             decision
         })?;
         self.carry_out();
         Ok(taken)
+    }
+
+    /// Whether SYNs wait for a request: look for requests, then call [`Engine::offer_early`].
+    pub(crate) fn has_early(&self) -> bool {
+        !self.early.is_empty()
+    }
+
+    /// Takes SYNs up that came before what may have been asked for by now.
+    pub(crate) fn offer_early(&mut self, now: Duration) {
+        for mut octets in std::mem::take(&mut self.early) {
+            let Ok(mut packet) = Packet::parse(&mut octets) else {
+                continue;
+            };
+            let outbound = Direction::Outbound;
+            let verdict = self
+                .core
+                .segment(now, outbound, &mut packet, &mut self.actions);
+            if let Verdict::Forward { .. } = verdict {
+                inject(&mut self.dataplane, &mut self.counters, packet.bytes());
+            }
+            self.settle();
+        }
     }
 
     /// When [`Engine::tick`] is to be called.
@@ -143,7 +172,15 @@ impl<D: Dataplane> Engine<D> {
     fn carry_out(&mut self) {
         while let Some(action) = self.queue.pop_front() {
             match action {
-                Action::Inject { segment, .. } => self.inject(&segment),
+                Action::Inject {
+                    direction,
+                    mut segment,
+                } => {
+                    if direction == Direction::Outbound {
+                        self.core.renew(&mut segment);
+                    }
+                    self.inject(&segment);
+                }
                 Action::Replay {
                     flow,
                     until,
@@ -273,6 +310,7 @@ fn decide(
     holds: &mut Holds,
     actions: &mut Actions,
     counters: &mut DataplaneCounters,
+    early: &mut Vec<Box<[u8]>>,
     now: Duration,
     arrival: &mut Arrival<'_>,
 ) -> Decision {
@@ -302,6 +340,11 @@ fn decide(
         if !arrival.whole && core.needs_payload(direction, &packet) {
             counters.whole += 1;
             return Decision::WantWhole;
+        }
+        if core.is_early(now, direction, &packet) && early.len() < EARLY {
+            early.push(Box::from(packet.bytes()));
+            counters.dropped += 1;
+            return Decision::Drop;
         }
         let verdict = core.segment(now, direction, &mut packet, actions);
         if verdict == Verdict::Hold {

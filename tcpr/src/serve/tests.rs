@@ -81,6 +81,33 @@ fn the_old_socket_has_ended_and_its_reset_is_fenced_before_the_reply() {
 }
 
 #[test]
+fn a_syn_that_overtakes_the_request_to_recover_waits_for_it() {
+    let (mut bench, hard) = Bench::established();
+    assert_eq!(bench.local_sends(Tcp::syn(SECOND)), [Event::Dropped]);
+    assert!(bench.engine.has_early());
+    bench.reply(recover(hard));
+    bench.engine.dataplane.events.clear();
+    let now = bench.now;
+    bench.engine.offer_early(now);
+    let answers = injected(&bench.engine.dataplane.events, flow().local);
+    assert_eq!(answers.len(), 1);
+    assert_eq!(answers[0].flags, Flags::SYN.union(Flags::ACK));
+    assert_eq!(answers[0].acknowledgment, SECOND + 1);
+}
+
+#[test]
+fn a_syn_that_nobody_asks_for_is_refused_after_the_requests() {
+    let (mut bench, _) = Bench::established();
+    bench.local_sends(Tcp::syn(SECOND));
+    bench.engine.dataplane.events.clear();
+    let now = bench.now;
+    bench.engine.offer_early(now);
+    let answers = injected(&bench.engine.dataplane.events, flow().local);
+    assert_eq!(answers.len(), 1);
+    assert!(answers[0].flags.contains(Flags::RST));
+}
+
+#[test]
 fn recovering_twice_spares_the_new_connection() {
     let (mut bench, hard) = Bench::established();
     bench.reply(recover(hard));

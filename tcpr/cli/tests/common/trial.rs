@@ -372,11 +372,27 @@ impl Trial {
         let controls = std::sync::Arc::clone(&self.peer.controls);
         let (sent, received) = (&controls.sent, &controls.received);
         let before = (sent.load(Relaxed), received.load(Relaxed));
-        wait_for("octets both ways", PATIENCE, || {
+        let deadline = Instant::now() + PATIENCE;
+        while sent.load(Relaxed) < before.0 + octets || received.load(Relaxed) < before.1 + octets {
             self.assert_well();
-            (sent.load(Relaxed) >= before.0 + octets && received.load(Relaxed) >= before.1 + octets)
-                .then_some(())
-        });
+            let tcp = self.peer.info();
+            assert!(
+                Instant::now() < deadline,
+                "waited {PATIENCE:?} for octets both ways from {before:?}; {:?}; the application: \
+                 {:?}, buffer {:?}; TCPR: {:?}; the peer's TCP: {} unacknowledged, window {}, \
+                 {} retransmits, timeout {} us, heard {} ms ago",
+                controls,
+                Progress::load(&self.job.dir),
+                self.job.receive_buffer,
+                self.summary(),
+                tcp.tcpi_unacked,
+                tcp.tcpi_snd_wnd,
+                tcp.tcpi_retransmits,
+                tcp.tcpi_rto,
+                tcp.tcpi_last_ack_recv,
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Nobody has died unasked.

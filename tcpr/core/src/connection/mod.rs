@@ -215,16 +215,20 @@ impl Connection {
     /// The window to be told to the peer: what the local TCP offers, and what is acknowledged to us
     /// but not to the peer, rounded down to the scale that the peer reads it with.
     ///
-    /// A local TCP with a smaller buffer than the connection began with may offer less than one unit
-    /// of that scale. Rounded down that would be a silly window, or none for ever (RFC 9293,
-    /// 3.8.6.2), so it is rounded up; what comes beyond the local TCP's own edge is held.
+    /// A recovered local TCP may have a smaller buffer than the connection began with, and offer less
+    /// than a segment, or than one unit of the scale. The peer would wait for ever: it sends no
+    /// less than a segment once it has seen larger windows (RFC 9293, 3.8.6.2.1), and does not probe
+    /// while it hears acknowledgments. So it is told one segment, and what comes beyond the local
+    /// TCP's own edge is held.
     fn window(&self) -> u16 {
         let shift = self.scales().0;
         let room = (self.edge - self.checkpoint_position()).max(0);
-        let mut units = room >> shift;
-        if units << shift < i64::from(self.local_mss) {
-            units = (room + (1 << shift) - 1) >> shift;
-        }
+        let segment = i64::from(self.local_mss);
+        let units = if room > 0 && room >> shift << shift < segment && self.hard.spliced > 0 {
+            (segment + (1 << shift) - 1) >> shift
+        } else {
+            room >> shift
+        };
         u16::try_from(units).unwrap_or(u16::MAX)
     }
 
@@ -315,6 +319,17 @@ impl Connection {
             direction: Direction::Outbound,
             segment,
         });
+    }
+
+    /// An acknowledgment that was to be sent a while ago, as it is now: what was decided since may
+    /// have gone out already.
+    pub(crate) fn renew(&self, segment: &mut Segment) {
+        if let (Flags::ACK, false, Some((_, window))) = (segment.flags, segment.octet, self.told) {
+            *segment = Segment {
+                window,
+                ..self.to_peer(self.sent)
+            };
+        }
     }
 
     /// An empty segment towards the peer.

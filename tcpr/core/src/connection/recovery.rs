@@ -213,6 +213,14 @@ impl Connection {
         Verdict::Drop
     }
 
+    /// Whether a SYN would be refused because `recover` was not asked for.
+    pub(crate) fn is_early(&self, syn: u32) -> bool {
+        let begun = syn.wrapping_add(1).wrapping_sub(self.hard.delta);
+        self.phase != Phase::Done
+            && self.recovery.is_none()
+            && begun != self.hard.ours.number(self.base)
+    }
+
     /// Splices a SYN to the connection, keeps it until that is possible, or refuses it.
     fn meet_syn(
         &mut self,

@@ -29,10 +29,8 @@ impl Tcpr {
         if !self.covered(flow) {
             return Some(Verdict::Forward { edited: false });
         }
-        // A listener opens nothing: its SYN is that of a recovery which is not asked for yet, and the
-        // peer's answer to it would end in a reset.
-        let early = direction == Direction::Outbound && !self.is_opened_from_here(flow);
-        if (!opens || early) && now < self.quarantined_until {
+        let foreign = !opens && now < self.quarantined_until;
+        if foreign || (opens && self.is_foreign_syn(now, flow, direction)) {
             self.counters.quarantined += 1;
             return Some(Verdict::Drop);
         }
@@ -50,11 +48,16 @@ impl Tcpr {
         None
     }
 
-    /// Whether the protected side opens such connections itself.
-    fn is_opened_from_here(&self, flow: &Flow) -> bool {
-        Pattern::covering(flow)
-            .iter()
-            .any(|pattern| !matches!(pattern, Pattern::Local(_)) && self.patterns.contains(pattern))
+    /// Whether a SYN belongs to a predecessor's connection. A listener opens nothing: its SYN is that
+    /// of a recovery which is not asked for yet, and the peer's answer to it would end in a reset.
+    pub(super) fn is_foreign_syn(&self, now: Duration, flow: &Flow, direction: Direction) -> bool {
+        let opened_from_here = Pattern::covering(flow).iter().any(|pattern| {
+            !matches!(pattern, Pattern::Local(_)) && self.patterns.contains(pattern)
+        });
+        direction == Direction::Outbound
+            && now < self.quarantined_until
+            && self.covered(flow)
+            && !opened_from_here
     }
 
     pub(super) fn room(&self) -> Result<(), Refusal> {

@@ -17,7 +17,7 @@ use crate::action::{Actions, Direction, Ending, Verdict};
 use crate::connection::Connection;
 use crate::counters::Counters;
 use crate::handshake::Handshake;
-use crate::packet::{Flags, IcmpError, Packet};
+use crate::packet::{Flags, IcmpError, Packet, Segment};
 use crate::summary::{Phase, Summary};
 use crate::{Flow, Hard, Pattern};
 
@@ -186,6 +186,23 @@ impl Tcpr {
         }
     }
 
+    /// Whether this is the SYN of a recovery that is not asked for yet. The request may be on its
+    /// way: look for it first, and show the SYN to [`segment`](Tcpr::segment) then.
+    #[must_use]
+    pub fn is_early(&self, now: Duration, direction: Direction, packet: &Packet<'_>) -> bool {
+        let flags = packet.flags();
+        let opens = flags.contains(Flags::SYN) && !flags.contains(Flags::ACK);
+        if direction != Direction::Outbound || !opens {
+            return false;
+        }
+        let flow = self.flow(direction, packet);
+        match self.entries.get(&flow).map(|entry| &entry.state) {
+            Some(State::Open(connection)) => connection.is_early(packet.sequence()),
+            Some(State::Opening(_) | State::Signed) => false,
+            None => self.is_foreign_syn(now, &flow, direction),
+        }
+    }
+
     /// What is to be done with a segment. It is edited in place.
     pub fn segment(
         &mut self,
@@ -241,6 +258,19 @@ impl Tcpr {
         match self.open_mut(&flow) {
             Some(connection) => connection.replay(packet),
             None => Verdict::Drop,
+        }
+    }
+
+    /// Brings a segment towards the peer up to date, right before it is sent. Segments that were
+    /// decided about after it may have gone on before, and neither timestamp nor acknowledgment
+    /// may go back.
+    pub fn renew(&self, segment: &mut Segment) {
+        let flow = Flow {
+            local: segment.source,
+            remote: segment.destination,
+        };
+        if let Some(connection) = self.open(&flow) {
+            connection.renew(segment);
         }
     }
 
