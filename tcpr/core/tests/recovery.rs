@@ -61,6 +61,25 @@ fn a_recovery_is_answered_locally_spliced_and_given_what_was_held() {
 }
 
 #[test]
+fn the_peer_gets_its_own_timestamps_back_and_not_those_lowered_for_held_segments() {
+    let mut trace = failed();
+    trace.peer(seg(50, 20).ack(40).ts(503, 102));
+    trace.peer(seg(30, 20).ack(40).ts(30_703, 102));
+    trace.recovered(7777, 9000);
+    // The local TCP echoes what it was told: to the peer that were a round trip of 30 seconds.
+    assert_eq!(
+        trace.app(seg(0, 60).ack(70).win(1990).ts(9002, 503)),
+        "peer gets 40+60 ack 30 win 2000 ts 104 30703"
+    );
+    // From then on it echoes what the peer has sent.
+    trace.peer(seg(70, 5).ack(100).ts(30_800, 104));
+    assert_eq!(
+        trace.app(seg(60, 1).ack(75).win(1990).ts(9003, 30_800)),
+        "peer gets 100+1 ack 30 win 2001 ts 105 30800"
+    );
+}
+
+#[test]
 fn a_repeated_syn_gets_the_same_answer_and_changes_nothing() {
     let mut trace = failed();
     trace.recover();

@@ -66,6 +66,7 @@ impl Connection {
                 let window = packet.window();
                 let echo = packet.options().timestamps.map(|stamps| stamps.echo);
                 self.pass_acknowledgment(acknowledged, window, echo, actions);
+                self.lowered = true;
                 if again {
                     // The local TCP does not see it, so it cannot answer.
                     self.tell(actions);
@@ -247,6 +248,7 @@ impl Connection {
                 self.peer_tsval = Some(timestamps.value);
             }
             let told = self.inside_timestamps(timestamps);
+            self.lowered |= told.value != timestamps.value;
             if told != timestamps && packet.flags().contains(Flags::ACK) {
                 packet.set_timestamps(told);
                 edited = true;

@@ -82,6 +82,8 @@ pub(crate) struct Connection {
     peer_tsval: Option<u32>,
     /// The smallest TSval among the held segments.
     held_tsval: Option<u32>,
+    /// The local TCP was told timestamps that are older than the peer's, so its echoes are too old.
+    lowered: bool,
     /// TSval of the SYN that the present local TCP began with, if that was a recovery.
     syn_tsval: Option<u32>,
 
@@ -147,6 +149,7 @@ impl Connection {
             told_tsval: None,
             peer_tsval: None,
             held_tsval: None,
+            lowered: false,
             syn_tsval: None,
             local_mss: default_mss(&hard.flow.local),
             held: false,

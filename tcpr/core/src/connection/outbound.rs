@@ -193,13 +193,11 @@ impl Connection {
             edited = true;
         }
         if let Some(timestamps) = packet.options().timestamps {
-            let value = self.outside_tsval(timestamps.value);
-            self.told_tsval = Some(value);
-            if value != timestamps.value {
-                packet.set_timestamps(Timestamps {
-                    value,
-                    ..timestamps
-                });
+            let told = self.outside_timestamps(timestamps);
+            self.told_tsval = Some(told.value);
+            self.lowered &= told.echo != timestamps.echo || self.held;
+            if told != timestamps {
+                packet.set_timestamps(told);
                 edited = true;
             }
         }
@@ -216,6 +214,19 @@ impl Connection {
         match self.told_tsval {
             Some(told) if later(told, value) => told,
             _ => value,
+        }
+    }
+
+    /// What the peer sees of timestamps. An echo of one that was lowered for the local TCP would
+    /// read as a round trip of seconds, and the peer's retransmission timer follow it (RFC 7323, 4).
+    fn outside_timestamps(&self, timestamps: Timestamps) -> Timestamps {
+        let echo = match self.peer_tsval {
+            Some(seen) if self.lowered && later(seen, timestamps.echo) => seen,
+            _ => timestamps.echo,
+        };
+        Timestamps {
+            value: self.outside_tsval(timestamps.value),
+            echo,
         }
     }
 
@@ -236,13 +247,13 @@ impl Connection {
         } else {
             checkpoint
         };
-        let tsval = packet.options().timestamps.map(|stamps| stamps.value);
+        let stamps = packet.options().timestamps;
         let (ours, _, inside) = self.scales();
         delta != 0
             || inside_port.is_some()
             || ours != inside
             || local_ack != told
-            || tsval.is_some_and(|value| value != self.outside_tsval(value))
+            || stamps.is_some_and(|stamps| stamps != self.outside_timestamps(stamps))
             || (flags.contains(Flags::FIN)
                 && !self.fin_is_meant(self.outside(packet) + packet.payload_len() as i64))
     }

@@ -297,6 +297,7 @@ impl Connection {
             let told = self.told_tsval.unwrap_or(timestamp);
             self.hard.timestamp_offset = timestamp.wrapping_sub(told);
             self.syn_tsval = Some(timestamp);
+            self.lowered = self.held_tsval.is_some();
         }
         self.local_mss = syn
             .mss
