@@ -105,17 +105,12 @@ impl Agreed {
     /// Hard state of the connection agreed upon, at octet 0.
     pub(crate) fn hard(&self, flow: Flow) -> Hard {
         let scales = self.ours.scale.zip(self.peers.scale);
+        let stream = |syn: Syn| Stream {
+            initial: syn.number,
+        };
+        let begun = Hard::begin(flow, stream(self.ours), stream(self.peers));
         Hard {
-            flow,
-            inside_port: None,
-            incarnation: 0,
-            ours: Stream {
-                initial: self.ours.number,
-            },
-            peers: Stream {
-                initial: self.peers.number,
-            },
-            peer_mss: self.peers.mss.unwrap_or(default_mss(&flow.remote)),
+            peer_mss: self.peers.mss.unwrap_or(begun.peer_mss),
             scales: scales.map(|(ours, peers)| Scales {
                 ours,
                 peers,
@@ -123,15 +118,8 @@ impl Agreed {
             }),
             sack: self.ours.sack && self.peers.sack,
             timestamps: self.ours.timestamp.is_some() && self.peers.timestamp.is_some(),
-            timestamp_offset: 0,
             ecn: self.ours.ecn && self.peers.ecn,
-            checkpoint: 0,
-            done_reading: false,
-            done_writing: None,
-            peer_fin: None,
-            delta: 0,
-            spliced: 0,
-            acked: 0,
+            ..begun
         }
     }
 }

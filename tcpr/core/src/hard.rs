@@ -4,6 +4,7 @@
 //! *Guarantees* that it is small, constant in size, and enough to recover the connection when both
 //! the application and TCPR have lost everything else (Surton 2014, 4.2 "Recovering TCPR").
 
+use crate::handshake::default_mss;
 use crate::{Flow, Stream};
 
 /// Window scales in use on a connection that negotiated them (RFC 7323, 2).
@@ -72,6 +73,31 @@ const OFFSETS: u64 = 1 << 62;
 const SCALES: u8 = 14;
 
 impl Hard {
+    /// A connection at octet 0 of both streams that has agreed upon no option.
+    #[must_use]
+    pub fn begin(flow: Flow, ours: Stream, peers: Stream) -> Hard {
+        Hard {
+            flow,
+            inside_port: None,
+            incarnation: 0,
+            ours,
+            peers,
+            peer_mss: default_mss(&flow.remote),
+            scales: None,
+            sack: false,
+            timestamps: false,
+            timestamp_offset: 0,
+            ecn: false,
+            checkpoint: 0,
+            done_reading: false,
+            done_writing: None,
+            peer_fin: None,
+            delta: 0,
+            spliced: 0,
+            acked: 0,
+        }
+    }
+
     /// Whether a connection can have this state. What comes from outside may hold anything.
     pub(crate) fn is_possible(&self) -> bool {
         let offsets = [

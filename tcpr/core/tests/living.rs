@@ -360,12 +360,7 @@ fn both_fins_acknowledged_end_the_connection() {
         trace.peer(seg(5, 0).ack(11).flags("F").ts(600, 101)),
         "dropped; peer is sent 11+0 ack 6 win 999 ts 101 502"
     );
-    assert!(
-        trace
-            .tcpr
-            .done(trace.now, &trace.flow, &mut tcpr_core::Actions::new())
-            .is_ok()
-    );
+    assert!(trace.tcpr.done(&trace.flow).is_ok());
     trace.after(60_000);
     assert_eq!(trace.tick(), "removed");
 }

@@ -88,12 +88,12 @@ impl<D: Dataplane> Engine<D> {
                 self.done(result)
             }
             Request::DoneWriting { flow, written } => {
-                let result = self.core.done_writing(now, &flow, written);
+                let result = self.core.done_writing(&flow, written);
                 self.done(result)
             }
             Request::Recover { hard } => return self.recover(now, peer, id, &hard),
             Request::Done { flow } => {
-                let result = self.core.done(now, &flow, &mut self.actions);
+                let result = self.core.done(&flow);
                 self.done(result)
             }
             Request::Abort { flow } => self.abort(now, flow),

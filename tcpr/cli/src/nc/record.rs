@@ -228,28 +228,13 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn hard(checkpoint: u64) -> Hard {
+        let flow = Flow {
+            local: "198.18.0.1:4000".parse().unwrap(),
+            remote: "198.18.0.2:179".parse().unwrap(),
+        };
         Hard {
-            flow: Flow {
-                local: "198.18.0.1:4000".parse().unwrap(),
-                remote: "198.18.0.2:179".parse().unwrap(),
-            },
-            inside_port: None,
-            incarnation: 0,
-            ours: Stream { initial: 1000 },
-            peers: Stream { initial: 5000 },
-            peer_mss: 1460,
-            scales: None,
-            sack: true,
-            timestamps: true,
-            timestamp_offset: 0,
-            ecn: false,
             checkpoint,
-            done_reading: false,
-            done_writing: None,
-            peer_fin: None,
-            delta: 0,
-            spliced: 0,
-            acked: 0,
+            ..Hard::begin(flow, Stream { initial: 1000 }, Stream { initial: 5000 })
         }
     }
 

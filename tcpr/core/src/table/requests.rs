@@ -96,12 +96,7 @@ impl Tcpr {
     /// # Errors
     ///
     /// If more has been sent.
-    pub fn done_writing(
-        &mut self,
-        _now: Duration,
-        flow: &Flow,
-        written: u64,
-    ) -> Result<(), Refusal> {
+    pub fn done_writing(&mut self, flow: &Flow, written: u64) -> Result<(), Refusal> {
         self.request(flow, |connection| connection.done_writing(written))
     }
 
@@ -154,12 +149,7 @@ impl Tcpr {
     /// # Errors
     ///
     /// If it has not ended.
-    pub fn done(
-        &mut self,
-        _now: Duration,
-        flow: &Flow,
-        _actions: &mut Actions,
-    ) -> Result<(), Refusal> {
+    pub fn done(&mut self, flow: &Flow) -> Result<(), Refusal> {
         self.request(flow, Connection::done)
     }
 

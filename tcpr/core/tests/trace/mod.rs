@@ -192,7 +192,7 @@ impl Trace {
     }
 
     pub fn done_writing(&mut self, written: u64) -> String {
-        let answer = self.tcpr.done_writing(self.now, &self.flow, written);
+        let answer = self.tcpr.done_writing(&self.flow, written);
         if let (Ok(()), Some(hard)) = (&answer, &mut self.hard) {
             hard.done_writing = Some(written);
         }

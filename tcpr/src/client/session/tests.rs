@@ -11,15 +11,11 @@ use crate::protocol::{
 
 /// Hard state of the connection with this number.
 pub(crate) fn hard(number: u16) -> Hard {
+    let flow = Flow {
+        local: ([198, 18, 0, 1], 179).into(),
+        remote: ([198, 18, 0, 2], 40_000 + number).into(),
+    };
     Hard {
-        flow: Flow {
-            local: ([198, 18, 0, 1], 179).into(),
-            remote: ([198, 18, 0, 2], 40_000 + number).into(),
-        },
-        inside_port: None,
-        incarnation: 0,
-        ours: Stream { initial: 1_000 },
-        peers: Stream { initial: 5_000 },
         peer_mss: 1460,
         scales: Some(Scales {
             ours: 7,
@@ -28,15 +24,7 @@ pub(crate) fn hard(number: u16) -> Hard {
         }),
         sack: true,
         timestamps: true,
-        timestamp_offset: 0,
-        ecn: false,
-        checkpoint: 0,
-        done_reading: false,
-        done_writing: None,
-        peer_fin: None,
-        delta: 0,
-        spliced: 0,
-        acked: 0,
+        ..Hard::begin(flow, Stream { initial: 1_000 }, Stream { initial: 5_000 })
     }
 }
 
