@@ -8,4 +8,5 @@ pub mod nc;
 pub mod proxy;
 mod replace;
 pub mod serve;
+mod socket;
 pub mod state;

@@ -11,7 +11,7 @@ use std::net::{
 };
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 use tcpr::{Client, ClientError, Connection, Durability, Ending, Flow, Hard, Pattern, Record};
 
 use super::kept::Kept;
@@ -19,6 +19,7 @@ use super::record::{NcRecord, Purpose, Repeat, Stage, input_has_ended, received}
 use super::sink::Sink;
 use super::source::Source;
 use super::{NcError, Options, Paths, is_over};
+use crate::socket::bind;
 
 /// How long a recovered connection may take: TCPR answers in the peer's place.
 const SPLICE: Duration = Duration::from_secs(20);
@@ -293,22 +294,6 @@ fn at(step: &'static str, address: String) -> impl Fn(io::Error) -> NcError {
         address: address.clone(),
         source,
     }
-}
-
-/// A socket that is in the way of no later one.
-fn bind(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        // An IPv4 peer would be seen under two names.
-        socket.set_only_v6(true)?;
-    }
-    socket.bind(&address.into())?;
-    Ok(socket)
 }
 
 fn local_address(socket: &Socket) -> io::Result<SocketAddr> {

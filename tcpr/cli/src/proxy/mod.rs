@@ -21,7 +21,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use socket2::{Domain, Protocol, Socket, Type};
 use tcpr::tokio::Client;
 use tcpr::{ClientError, Endpoint, Flow, Pattern};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,6 +29,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::names;
+use crate::socket::bind;
 use legs::{Leg, News};
 use offsets::Offsets;
 use pair::{Pair, PairError};
@@ -346,17 +346,7 @@ impl Proxy {
 
 /// A listener that is in the way of no connection that has ended.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        // An IPv4 peer would be seen under two names.
-        socket.set_only_v6(true)?;
-    }
-    socket.bind(&address.into())?;
+    let socket = bind(address)?;
     socket.listen(1024)?;
     socket.set_nonblocking(true)?;
     TcpListener::from_std(socket.into())

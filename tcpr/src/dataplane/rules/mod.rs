@@ -87,15 +87,7 @@ impl Rules {
         };
         let mut found: Option<Vec<Pattern>> = None;
         for family in [Family::V4, Family::V6] {
-            let present = match rules.present(family) {
-                Ok(present) => present,
-                // Without IPv6 there is nothing of it to take over.
-                Err(e) if family == Family::V6 => {
-                    debug!("no IPv6 rules: {e}");
-                    continue;
-                }
-                Err(e) => return Err(e),
-            };
+            let present = rules.left_behind(family)?;
             if present.is_any() {
                 found.get_or_insert_default().extend(present.patterns);
             }
@@ -161,20 +153,24 @@ impl Rules {
     pub(super) fn release(&mut self) -> Result<bool, RulesError> {
         let mut any = false;
         for family in [Family::V4, Family::V6] {
-            let present = match self.present(family) {
-                Ok(present) => present,
-                Err(e) if family == Family::V6 => {
-                    debug!("no IPv6 rules: {e}");
-                    continue;
-                }
-                Err(e) => return Err(e),
-            };
+            let present = self.left_behind(family)?;
             if present.is_any() {
                 any = true;
                 self.restore(family, &removal(&present))?;
             }
         }
         Ok(any)
+    }
+
+    /// What a predecessor has left. Without IPv6 there is nothing of it.
+    fn left_behind(&self, family: Family) -> Result<Present, RulesError> {
+        match self.present(family) {
+            Err(e) if family == Family::V6 => {
+                debug!("no IPv6 rules: {e}");
+                Ok(Present::default())
+            }
+            present => present,
+        }
     }
 
     fn present(&self, family: Family) -> Result<Present, RulesError> {
