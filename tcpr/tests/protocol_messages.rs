@@ -25,7 +25,7 @@ prop_compose! {
     fn hard()(
         flow in flow(),
         inside_port in any::<Option<u16>>(),
-        numbers in any::<(u64, u32, u32, u16, u32, u32, u64, u64, u64)>(),
+        numbers in any::<(u64, u32, u32, u16, u32, u32, u64, u64, u64, u32)>(),
         scales in proptest::option::of(any::<(u8, u8, u8)>()),
         flags in any::<(bool, bool, bool, bool)>(),
         ends in any::<(Option<u64>, Option<u64>)>(),
@@ -41,6 +41,7 @@ prop_compose! {
             sack: flags.0,
             timestamps: flags.1,
             timestamp_offset: numbers.4,
+            tsval: numbers.9,
             ecn: flags.2,
             checkpoint: numbers.6,
             done_reading: flags.3,

@@ -371,6 +371,7 @@ mod tests {
                 sack: true,
                 timestamps: false,
                 timestamp_offset: 0,
+                tsval: 0,
                 ecn: false,
                 checkpoint: 100,
                 done_reading: false,

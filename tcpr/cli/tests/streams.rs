@@ -292,6 +292,19 @@ fn the_server_and_the_application_are_killed_together() {
     in_bed(test_name!(), || survive(Setup::default(), Victim::Both, 25));
 }
 
+/// The clock without an offset is the time since boot: whatever TSval TCPR makes up, 0 for one,
+/// is either older than the peer's last or makes what follows older.
+#[test]
+fn the_server_and_the_application_are_killed_together_whose_clock_has_no_offset() {
+    in_bed(test_name!(), || {
+        let setup = Setup {
+            sysctls: &[("net.ipv4.tcp_timestamps", "2")],
+            ..Setup::default()
+        };
+        survive(setup, Victim::Both, 10);
+    });
+}
+
 #[test]
 fn the_server_or_the_application_is_killed_while_the_other_recovers() {
     in_bed(test_name!(), || {

@@ -45,6 +45,10 @@ pub struct Hard {
     pub timestamps: bool,
     /// What is subtracted, modulo 2^32, from the local TCP's TSval before the peer sees it.
     pub timestamp_offset: u32,
+    /// A TSval that the peer was told. May lag behind the last one by less than 2^31 (RFC 7323,
+    /// 5.5: 24.8 days of a clock of 1 ms).
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub tsval: u32,
     /// Whether explicit congestion notification is in use (RFC 3168).
     pub ecn: bool,
     /// Input up to here is the application's own: it is acknowledged to the peer, and will never
@@ -87,6 +91,7 @@ impl Hard {
             sack: false,
             timestamps: false,
             timestamp_offset: 0,
+            tsval: 0,
             ecn: false,
             checkpoint: 0,
             done_reading: false,

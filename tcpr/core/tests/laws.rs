@@ -160,8 +160,9 @@ impl World {
                     let packet = Packet::parse(&mut octets).unwrap();
                     assert!(packet.checksum_is_right());
                     match direction {
-                        // What TCPR asks lies far outside of the window, where nothing is believed.
-                        Direction::Outbound if segment.octet => {}
+                        // What TCPR asks lies far outside of the window, where nothing is believed
+                        // or kept; but old it must not be.
+                        Direction::Outbound if segment.octet => self.is_not_old(&packet),
                         Direction::Outbound => self.peer_sees(&packet, false),
                         Direction::Inbound => {}
                     }
@@ -172,6 +173,18 @@ impl World {
                 Action::Spliced { hard } => self.hard = hard,
                 _ => {}
             }
+        }
+    }
+
+    /// RFC 7323, 5.3, R1.
+    fn is_not_old(&self, packet: &Packet<'_>) {
+        let stamps = packet
+            .options()
+            .timestamps
+            .expect("a timestamp on every segment");
+        if let Some(told) = self.told_tsval {
+            let ahead = stamps.value.wrapping_sub(told) as i32;
+            assert!(ahead >= 0, "TSval goes back");
         }
     }
 
@@ -197,15 +210,8 @@ impl World {
         );
         assert!(ack >= self.told_ack, "the acknowledgment goes back");
         self.told_ack = ack;
-        let stamps = packet
-            .options()
-            .timestamps
-            .expect("a timestamp on every segment");
-        if let Some(told) = self.told_tsval {
-            let ahead = stamps.value.wrapping_sub(told) as i32;
-            assert!(ahead >= 0, "TSval goes back");
-        }
-        self.told_tsval = Some(stamps.value);
+        self.is_not_old(packet);
+        self.told_tsval = packet.options().timestamps.map(|stamps| stamps.value);
         let position = self.hard.ours.position(self.peer_has, packet.sequence());
         for (index, &seen) in packet.payload().iter().enumerate() {
             let at = position + index as i64;

@@ -711,8 +711,11 @@ fn tcpr_that_was_lost_with_the_application_asks_the_peer() {
     let wrapped = i64::from(((far as u32).wrapping_add(1)) as i32) - 1;
     assert_eq!(
         trace.recover_as(hard),
-        format!("asks the peer; peer is sent {wrapped}+1 ack 30 win 0 ts 0 0"),
-        "one octet far outside of its window"
+        format!(
+            "asks the peer; peer is sent {wrapped}+1 ack 30 win 0 ts {} 0",
+            102 + i32::MAX as u32
+        ),
+        "one octet far outside of its window, and not older than what was told since the record"
     );
     trace.hard = Some(hard);
     trace.inside = 7777;
@@ -785,6 +788,49 @@ fn tcpr_that_was_lost_while_the_application_lives_goes_on_with_its_hard_state() 
         trace
             .checkpoint(60)
             .starts_with("ok; peer is sent 65+0 ack 60")
+    );
+}
+
+#[test]
+fn tcpr_that_was_lost_learns_from_the_peer_what_timestamps_it_was_told() {
+    let known = busy();
+    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    // The application dies before its TCP has said anything.
+    assert_eq!(
+        trace.app(seg(60, 0).ack(50).flags("R")),
+        "dropped; failed",
+        "of a reset nothing is learnt"
+    );
+    assert_eq!(
+        trace.checkpoint(40),
+        "ok",
+        "there is no timestamp to say it with"
+    );
+    assert_eq!(
+        trace.peer(seg(50, 20).ack(60).ts(700, 205)),
+        "held; acked 60"
+    );
+    // The peer was told more before TCPR was lost than this segment of its knows.
+    assert_eq!(
+        trace.peer(seg(50, 20).ack(60).ts(701, 210)),
+        "held; peer is sent 60+0 ack 40 win 16381 ts 210 0"
+    );
+    assert_eq!(
+        trace.peer(seg(50, 20).ack(60).ts(702, 208)),
+        "held; peer is sent 60+0 ack 40 win 16381 ts 210 0"
+    );
+    hard.incarnation = 1;
+    hard.checkpoint = 40;
+    assert_eq!(trace.recover_as(hard), "base 60");
+    trace.hard = Some(hard);
+    trace.inside = 7777;
+    trace.app(syn());
+    let said = trace.app(seg(0, 5).ack(40).ts(9001, 700));
+    assert!(
+        said.starts_with("peer gets 60+5 ack 40 win 1000 ts 211 700"),
+        "{said}"
     );
 }
 

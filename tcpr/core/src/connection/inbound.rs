@@ -123,6 +123,7 @@ impl Connection {
             return ack;
         }
         self.heard_peer = true;
+        self.hear_echo(packet);
         if loose {
             // What the peer acknowledges was sent, although not before our eyes.
             self.sent = self.sent.max(ack);
@@ -138,6 +139,21 @@ impl Connection {
             actions.push(Action::Acked { flow, offset });
         }
         ack
+    }
+
+    /// TCPR was lost, and with it the TSval last told to the peer: the peer's echo is the latest that
+    /// it has taken (RFC 7323, 4.3). One of a segment that was long on its way is an earlier one.
+    fn hear_echo(&mut self, packet: &Packet<'_>) {
+        let Some(Timestamps { echo, .. }) = packet.options().timestamps else {
+            return;
+        };
+        let newer = match self.told_tsval {
+            Some(told) => !self.heard_local && later(echo, told),
+            None => true,
+        };
+        if newer {
+            self.told_tsval = Some(echo);
+        }
     }
 
     /// While there is no local TCP: keeps what it will want, and answers in its name.

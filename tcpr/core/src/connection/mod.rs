@@ -164,6 +164,7 @@ impl Connection {
     pub(crate) fn hard(&self) -> Hard {
         Hard {
             acked: self.acked as u64,
+            tsval: self.told_tsval.unwrap_or(self.hard.tsval),
             ..self.hard
         }
     }
@@ -311,6 +312,11 @@ impl Connection {
 
     /// Tells the peer where the checkpoint is, at once.
     fn tell(&mut self, actions: &mut Actions) {
+        if self.hard.timestamps && self.told_tsval.is_none() {
+            // TCPR was lost, and nobody was heard since. With a TSval made up the peer would take
+            // this for old, or all that follows (RFC 7323, 5.3). It asks again.
+            return;
+        }
         let window = self.window();
         self.promise(window);
         let segment = Segment {
@@ -348,7 +354,7 @@ impl Connection {
             window_scale: None,
             sack_permitted: false,
             timestamps: self.hard.timestamps.then(|| Timestamps {
-                value: self.told_tsval.unwrap_or(0),
+                value: self.hard().tsval,
                 echo: self.peer_tsval.unwrap_or(0),
             }),
             octet: false,

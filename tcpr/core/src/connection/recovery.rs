@@ -123,6 +123,10 @@ impl Connection {
 
     /// Asks the peer where it stands: with one octet far outside of its window, which it answers
     /// with an acknowledgment. Unlike a SYN's, that answer is not rationed (RFC 5961, 7).
+    ///
+    /// The TSval that it was told last is not known, and an older one would fail its test: it
+    /// answers that too (RFC 7323, 5.3, R1), and counts an old duplicate. So it gets the latest
+    /// that is not yet old. It keeps none of a segment outside of its window (R3).
     fn ask(&mut self, now: Duration, since: Duration, wait: Duration, actions: &mut Actions) {
         let asked = Asked {
             since,
@@ -132,9 +136,15 @@ impl Connection {
         if let Some(splice) = &mut self.recovery {
             splice.asked = Some(asked);
         }
+        let latest = self.hard().tsval.wrapping_add(i32::MAX as u32);
+        let timestamps = self.hard.timestamps.then(|| Timestamps {
+            value: latest,
+            echo: self.peer_tsval.unwrap_or(0),
+        });
         let segment = Segment {
             octet: true,
             flags: Flags::ACK,
+            timestamps,
             ..self.to_peer(self.acked + (1 << 31))
         };
         actions.push(Action::Inject {
@@ -159,7 +169,6 @@ impl Connection {
             .seen
             .max(self.hard.peers.position(self.seen, packet.sequence()));
         if let Some(timestamps) = packet.options().timestamps {
-            self.told_tsval = Some(timestamps.echo);
             self.peer_tsval = Some(timestamps.value);
         }
         let Recovery { hard, base } = self.freeze_base();
