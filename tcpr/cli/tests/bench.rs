@@ -103,6 +103,70 @@ fn connections_are_counted_where_they_are() {
     );
 }
 
+/// The rows of the samples that a benchmark wrote: course, case, unit, round, value.
+fn samples(arguments: &str) -> Vec<(String, String, String, u32, f64)> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("samples.csv");
+    object(&format!("{arguments} --csv {}", path.display()));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("benchmark,course,case,unit,round,value"));
+    let name = arguments.split(' ').next().unwrap();
+    lines
+        .map(|line| {
+            let [benchmark, course, case, unit, round, value] =
+                line.split(',').collect::<Vec<_>>()[..]
+            else {
+                panic!("{line}");
+            };
+            assert_eq!(benchmark, name);
+            let [course, case, unit] = [course, case, unit].map(str::to_owned);
+            (
+                course,
+                case,
+                unit,
+                round.parse().unwrap(),
+                value.parse().unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn every_value_is_written_with_its_round() {
+    let rows = samples("latency --rounds 2 --exchanges 5");
+    assert_eq!(rows.len(), 2 * 4 * 2 * 5);
+    for round in [0, 1] {
+        for case in ["unprotected", "unsafe", "checkpointed", "recovered"] {
+            let of = |r: &&(String, String, String, u32, f64)| {
+                r.0 == "peer_asks" && r.1 == case && r.2 == "us" && r.3 == round && r.4 > 0.0
+            };
+            assert_eq!(rows.iter().filter(of).count(), 5, "{case} {round}");
+        }
+    }
+    let rows = samples("recovery --connections 4 --rounds 1 --outage 0.2");
+    let count = |course: &str, case: &str| {
+        let of = rows.iter().filter(|r| r.0 == course && r.1 == case);
+        of.filter(|r| r.2 == "us" && r.4 > 0.0).count()
+    };
+    for clock in [
+        "connect",
+        "first_byte_at_peer",
+        "first_peer_byte",
+        "all_in_flight",
+    ] {
+        assert_eq!(count(clock, "application"), 4);
+        assert_eq!(count(clock, "tcpr_and_application"), 4);
+        assert_eq!(count(clock, "application_redelivered"), 1);
+        assert_eq!(count(clock, "tcpr_and_application_redelivered"), 1);
+        // In the round of either case.
+        assert_eq!(count(clock, "fresh"), 8);
+    }
+    let rows = samples("throughput --rounds 2 --rate 100mbit --seconds 0.1");
+    assert_eq!(rows.len(), 2 * 4 * 2);
+    assert!(rows.iter().all(|r| r.2 == "Mbit/s" && r.4 < 120.0));
+}
+
 #[test]
 fn a_table_is_printed_for_people() {
     let output = bench("latency --rounds 1 --exchanges 10");

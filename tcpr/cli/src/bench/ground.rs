@@ -41,6 +41,18 @@ pub(super) enum Protection {
     Recovered,
 }
 
+impl Protection {
+    /// As results name it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Protection::None => "unprotected",
+            Protection::Unsafe => "unsafe",
+            Protection::Checkpointed => "checkpointed",
+            Protection::Recovered => "recovered",
+        }
+    }
+}
+
 /// Hosts, wire and server.
 #[derive(Debug)]
 pub(super) struct Ground {

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::ground::{Ground, Link, Protection};
 use super::report::{self, Results};
+use super::samples::Samples;
 use super::statistics::Spread;
 use crate::bed::Wire;
 
@@ -39,6 +40,15 @@ pub(super) struct Options {
 enum Asker {
     Application,
     Peer,
+}
+
+impl Asker {
+    fn name(self) -> &'static str {
+        match self {
+            Asker::Application => "application_asks",
+            Asker::Peer => "peer_asks",
+        }
+    }
 }
 
 const WAYS: [Protection; 4] = [
@@ -107,31 +117,36 @@ impl Results for Latency {
 }
 
 /// Measures.
-pub(super) fn measure(options: &Options) -> anyhow::Result<Latency> {
+pub(super) fn measure(options: &Options) -> anyhow::Result<(Latency, Samples)> {
+    let mut all = Samples::default();
     let mut ground = Ground::lay(&Wire::default())?;
     let mut samples: [[Vec<f64>; 4]; 2] = Default::default();
-    for round in 0..options.rounds as usize {
+    for round in 0..options.rounds {
         super::tell(&format!("round {} of {}", round + 1, options.rounds));
         for (asker, samples) in [Asker::Application, Asker::Peer]
             .into_iter()
             .zip(&mut samples)
         {
             for turn in 0..WAYS.len() {
-                let at = (round + turn) % WAYS.len();
+                let at = (round as usize + turn) % WAYS.len();
+                let before = samples[at].len();
                 let link = ground.open(WAYS[at])?;
                 exchange(link, asker, options.exchanges, &mut samples[at])
                     .with_context(|| format!("{:?} failed when {asker:?} asked", WAYS[at]))?;
+                let new = &samples[at][before..];
+                all.add(asker.name(), WAYS[at].name(), "us", round, new);
             }
         }
         ground.served.check()?;
     }
     let [application_asks, peer_asks] = samples;
-    Ok(Latency {
+    let results = Latency {
         rounds: options.rounds,
         exchanges: options.exchanges,
         application_asks: summed_up(application_asks)?,
         peer_asks: summed_up(peer_asks)?,
-    })
+    };
+    Ok((results, all))
 }
 
 fn summed_up([plain, not_held, checkpointed, recovered]: [Vec<f64>; 4]) -> anyhow::Result<Trips> {

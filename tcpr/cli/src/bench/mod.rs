@@ -14,10 +14,12 @@ mod latency;
 mod peers;
 mod recovery;
 mod report;
+mod samples;
 mod scale;
 mod statistics;
 mod throughput;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -25,6 +27,7 @@ use clap::{Args, Subcommand};
 
 use crate::bed::{self, Entrance};
 use report::{Results, Setting};
+use samples::{Samples, Sheet};
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -34,6 +37,9 @@ pub struct Options {
     /// Print one JSON object
     #[arg(long, global = true)]
     json: bool,
+    /// Write every value measured to this file, too (benchmark,course,case,unit,round,value)
+    #[arg(long, global = true, value_name = "FILE")]
+    csv: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -60,20 +66,39 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     if !bed::inside() {
         return enter();
     }
-    let setting = Setting::look();
-    let is_json = options.json;
+    if let What::Application = options.what {
+        application::run()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let output = Output {
+        setting: Setting::look(),
+        is_json: options.json,
+        sheet: options.csv.as_deref().map(Sheet::begin).transpose()?,
+    };
     match options.what {
-        What::Throughput(what) => show(&throughput::measure(&what)?, &setting, is_json)?,
-        What::Latency(what) => show(&latency::measure(&what)?, &setting, is_json)?,
-        What::Recovery(what) => show(&recovery::measure(&what)?, &setting, is_json)?,
-        What::Connections(what) => show(&scale::measure(&what)?, &setting, is_json)?,
-        What::Application => application::run()?,
+        What::Throughput(what) => output.show(throughput::measure(&what)?)?,
+        What::Latency(what) => output.show(latency::measure(&what)?)?,
+        What::Recovery(what) => output.show(recovery::measure(&what)?)?,
+        What::Connections(what) => output.show(scale::measure(&what)?)?,
+        What::Application => {}
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn show<R: Results>(results: &R, setting: &Setting, is_json: bool) -> anyhow::Result<()> {
-    report::print(results, setting, is_json)
+/// Where results go.
+struct Output {
+    setting: Setting,
+    is_json: bool,
+    sheet: Option<Sheet>,
+}
+
+impl Output {
+    fn show<R: Results>(self, (results, samples): (R, Samples)) -> anyhow::Result<()> {
+        if let Some(sheet) = self.sheet {
+            sheet.write(R::NAME, &samples)?;
+        }
+        report::print(&results, &self.setting, self.is_json)
+    }
 }
 
 /// The same command in namespaces of its own.

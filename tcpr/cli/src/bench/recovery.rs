@@ -27,6 +27,7 @@ use super::comeback::{Course, Timed};
 use super::ground::{Ground, PATIENCE, allow_descriptors, sleep_until};
 use super::peers::{Manner, Peers};
 use super::report::{self, Results, number, verdict};
+use super::samples;
 use super::statistics::Spread;
 use crate::bed::Wire;
 
@@ -38,6 +39,10 @@ const GREETING: u64 = 256;
 /// Messages of each peer during the outage: when, as a share of it, and how long.
 const MESSAGES: [f64; 3] = [0.1, 0.5, 0.9];
 const MESSAGE: u64 = 512;
+/// Cases, as the samples name them: all that was delivered was checkpointed, or only half of it.
+const KEPT: [&str; 2] = ["application", "application_redelivered"];
+const LOST: [&str; 2] = ["tcpr_and_application", "tcpr_and_application_redelivered"];
+const FRESH: &str = "fresh";
 
 /// How recovery is measured.
 #[derive(Debug, Args)]
@@ -189,12 +194,28 @@ struct Sample {
 }
 
 impl Sample {
+    fn count(&self) -> usize {
+        self.connect.len()
+    }
+
     fn add(&mut self, timed: &Timed, at_peer_ns: i64) {
         let since = |then: i64| (then - timed.begun_ns) as f64 / 1e3;
         self.connect.push(since(timed.connected_ns));
         self.at_peer.push(since(at_peer_ns));
         self.first.push(since(timed.first_ns));
         self.all.push(since(timed.all_ns));
+    }
+
+    /// Adds what has come since there were so many.
+    fn tell(&self, before: usize, case: &'static str, round: u32, all: &mut samples::Samples) {
+        for (clock, values) in [
+            ("connect", &self.connect),
+            ("first_byte_at_peer", &self.at_peer),
+            ("first_peer_byte", &self.first),
+            ("all_in_flight", &self.all),
+        ] {
+            all.add(clock, case, "us", round, &values[before..]);
+        }
     }
 
     fn clocks(self) -> anyhow::Result<Clocks> {
@@ -229,7 +250,8 @@ impl Samples {
 }
 
 /// Measures.
-pub(super) fn measure(options: &Options) -> anyhow::Result<Recovery> {
+pub(super) fn measure(options: &Options) -> anyhow::Result<(Recovery, samples::Samples)> {
+    let mut all_samples = samples::Samples::default();
     let redelivering = (options.connections / 4).max(1);
     let all = usize::from(options.connections) + usize::from(redelivering);
     allow_descriptors(4 * all + 256)?;
@@ -244,11 +266,12 @@ pub(super) fn measure(options: &Options) -> anyhow::Result<Recovery> {
     for round in 0..options.rounds {
         super::tell(&format!("round {} of {}", round + 1, options.rounds));
         let cases = [
-            (options.tcpr != Fate::Dies, false, &mut kept),
-            (options.tcpr != Fate::Lives, true, &mut lost),
+            (options.tcpr != Fate::Dies, false, &mut kept, KEPT),
+            (options.tcpr != Fate::Lives, true, &mut lost, LOST),
         ];
-        for (wanted, loses, samples) in cases {
+        for (wanted, loses, samples, [case, redelivered]) in cases {
             if wanted {
+                let before = [&samples.counted, &samples.redelivered, &fresh].map(Sample::count);
                 let mut trial = Trial {
                     ground: &mut ground,
                     peers: &peers,
@@ -265,11 +288,18 @@ pub(super) fn measure(options: &Options) -> anyhow::Result<Recovery> {
                             "after the loss of the application"
                         }
                     })?;
+                samples
+                    .counted
+                    .tell(before[0], case, round, &mut all_samples);
+                samples
+                    .redelivered
+                    .tell(before[1], redelivered, round, &mut all_samples);
+                fresh.tell(before[2], FRESH, round, &mut all_samples);
             }
         }
     }
     let fresh = fresh.clocks()?;
-    Ok(Recovery {
+    let results = Recovery {
         fresh_connect_us: fresh.connect_us,
         kept: kept.case()?,
         tcpr_lost: lost.case()?,
@@ -279,7 +309,8 @@ pub(super) fn measure(options: &Options) -> anyhow::Result<Recovery> {
         redelivering,
         at_once: options.at_once,
         rounds: options.rounds,
-    })
+    };
+    Ok((results, all_samples))
 }
 
 struct Trial<'a> {

@@ -25,6 +25,7 @@ use super::application::{Place, Process, Task};
 use super::ground::{Ground, PATIENCE, Protection, allow_descriptors, connect};
 use super::peers::{Manner, Peers};
 use super::report::{self, Results, number};
+use super::samples::Samples;
 use super::statistics::Spread;
 use crate::bed::Wire;
 
@@ -171,7 +172,8 @@ impl Results for Connections {
 }
 
 /// Measures.
-pub(super) fn measure(options: &Options) -> anyhow::Result<Connections> {
+pub(super) fn measure(options: &Options) -> anyhow::Result<(Connections, Samples)> {
+    let mut all = Samples::default();
     let count = usize::from(options.connections);
     let half = count / 2;
     ensure!(
@@ -213,10 +215,10 @@ pub(super) fn measure(options: &Options) -> anyhow::Result<Connections> {
 
     let mut exchanges: [Vec<f64>; 3] = Default::default();
     let mut packets: [Vec<f64>; 3] = Default::default();
-    for round in 0..options.rounds as usize {
+    for round in 0..options.rounds {
         super::tell(&format!("round {} of {}", round + 1, options.rounds));
         for turn in 0..PARTS.len() {
-            let at = (round + turn) % PARTS.len();
+            let at = (round as usize + turn) % PARTS.len();
             let load = Load {
                 part: PARTS[at],
                 window: options.window,
@@ -228,8 +230,14 @@ pub(super) fn measure(options: &Options) -> anyhow::Result<Connections> {
                 .ask(&Task::Load(load), patience)
                 .with_context(|| format!("under load ({:?})", PARTS[at]))?;
             let seen = packets_seen(&ground.client)? - seen;
-            exchanges[at].push(loaded.exchanges as f64 / loaded.seconds);
-            packets[at].push(seen as f64 / loaded.seconds);
+            let rates = [loaded.exchanges, seen].map(|count| count as f64 / loaded.seconds);
+            let case = PARTS[at].protection().name();
+            all.add("exchanges", case, "1/s", round, &rates[..1]);
+            if PARTS[at] != Part::Plain {
+                all.add("packets", case, "1/s", round, &rates[1..]);
+            }
+            exchanges[at].push(rates[0]);
+            packets[at].push(rates[1]);
             peers.check()?;
             ground.served.check()?;
         }
@@ -239,7 +247,7 @@ pub(super) fn measure(options: &Options) -> anyhow::Result<Connections> {
     application.kill();
     let [plain, not_held, checkpointed] = exchanges;
     let [_, not_held_packets, checkpointed_packets] = packets;
-    Ok(Connections {
+    let results = Connections {
         connections: options.connections,
         window: options.window,
         rounds: options.rounds,
@@ -254,7 +262,8 @@ pub(super) fn measure(options: &Options) -> anyhow::Result<Connections> {
         checkpointed_exchanges_per_s: Spread::of("checkpointed exchanges", checkpointed)?,
         unsafe_packets_per_s: Spread::of("unsafe packets", not_held_packets)?,
         checkpointed_packets_per_s: Spread::of("checkpointed packets", checkpointed_packets)?,
-    })
+    };
+    Ok((results, all))
 }
 
 fn packets_seen(client: &Client) -> anyhow::Result<u64> {

@@ -17,6 +17,7 @@ use serde::{Serialize, Serializer};
 
 use super::ground::{Ground, Link, Protection};
 use super::report::{self, Results, number, verdict};
+use super::samples::Samples;
 use super::statistics::Spread;
 use crate::bed::Wire;
 
@@ -68,6 +69,15 @@ enum Course {
     ToApplication,
 }
 
+impl Course {
+    fn name(self) -> &'static str {
+        match self {
+            Course::ToPeer => "to_peer",
+            Course::ToApplication => "to_application",
+        }
+    }
+}
+
 const WAYS: [Protection; 4] = [
     Protection::None,
     Protection::Unsafe,
@@ -88,16 +98,7 @@ struct Ways([Goodput; 4]);
 
 impl Serialize for Ways {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(WAYS.map(name).iter().zip(&self.0))
-    }
-}
-
-fn name(way: Protection) -> &'static str {
-    match way {
-        Protection::None => "unprotected",
-        Protection::Unsafe => "unsafe",
-        Protection::Checkpointed => "checkpointed",
-        Protection::Recovered => "recovered",
+        serializer.collect_map(WAYS.map(Protection::name).iter().zip(&self.0))
     }
 }
 
@@ -151,7 +152,7 @@ impl Results for Throughput {
             for ((way, goodput), wanted) in WAYS.iter().zip(&ways.0).skip(1).zip(wanted) {
                 let what = format!(
                     "{wanted} of unprotected TCP, {} {course} ({})",
-                    name(*way),
+                    way.name(),
                     number(goodput.ratio)
                 );
                 remarks.push(verdict(&what, goodput.ratio >= wanted));
@@ -162,42 +163,45 @@ impl Results for Throughput {
 }
 
 /// Measures.
-pub(super) fn measure(options: &Options) -> anyhow::Result<Throughput> {
+pub(super) fn measure(options: &Options) -> anyhow::Result<(Throughput, Samples)> {
+    let mut all = Samples::default();
     let rate_bits = (!options.unshaped).then_some(options.rate);
     let mut ground = Ground::lay(&Wire {
         rate_bits,
         ..Wire::default()
     })?;
     let mut samples: [[Vec<f64>; 4]; 2] = Default::default();
-    for round in 0..options.rounds as usize {
+    for round in 0..options.rounds {
         super::tell(&format!("round {} of {}", round + 1, options.rounds));
         for (course, samples) in [Course::ToPeer, Course::ToApplication]
             .into_iter()
             .zip(&mut samples)
         {
             for turn in 0..WAYS.len() {
-                let at = (round + turn) % WAYS.len();
+                let at = (round as usize + turn) % WAYS.len();
                 let link = ground.open(WAYS[at])?;
                 let goodput = transfer(link, course, Duration::from_secs_f64(options.seconds))
-                    .with_context(|| format!("{} ({course:?}) failed", name(WAYS[at])))?;
+                    .with_context(|| format!("{} ({course:?}) failed", WAYS[at].name()))?;
+                all.add(course.name(), WAYS[at].name(), "Mbit/s", round, &[goodput]);
                 samples[at].push(goodput);
             }
         }
         ground.served.check()?;
     }
     let [to_peer, to_application] = samples;
-    Ok(Throughput {
+    let results = Throughput {
         rate_bit_per_s: rate_bits,
         rounds: options.rounds,
         seconds: options.seconds,
         to_peer: summed_up(to_peer)?,
         to_application: summed_up(to_application)?,
-    })
+    };
+    Ok((results, all))
 }
 
 fn summed_up(samples: [Vec<f64>; 4]) -> anyhow::Result<Ways> {
     let [plain, not_held, checkpointed, recovered] = samples;
-    let spread = |way, sample| Spread::of(name(way), sample);
+    let spread = |way: Protection, sample| Spread::of(way.name(), sample);
     let plain = spread(Protection::None, plain)?;
     ensure!(plain.mean > 0.0, "unprotected TCP moved nothing");
     let beside = |mbit_per_s: Spread| Goodput {
