@@ -15,10 +15,12 @@ pub mod topology;
 pub mod units;
 
 pub use graph::Graph;
-pub use kinds::{FailureKind, InjectorKind, RouterKind, Strategy, TopologyKind};
+pub use kinds::{
+    FailureKind, FailureTime, InjectorKind, RouterKind, Strategy, TcprFate, TopologyKind,
+};
 pub use resolved::{
     Deadlines, FailureSettings, Filler, InjectorSettings, ResolvedScenario, RouterSettings,
 };
-pub use scenario::{Refusal, Scenario, ScenarioError};
+pub use scenario::{Refusal, Scenario, ScenarioError, UnsupportedStrategy};
 pub use topology::{Link, LinkEnd, LinkRole, Node, NodeRole, Topology};
 pub use units::Span;

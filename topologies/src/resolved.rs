@@ -5,10 +5,13 @@
 //! the same experiment.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::{FailureKind, InjectorKind, RouterKind, Strategy, TopologyKind};
+use crate::kinds::{
+    FailureKind, FailureTime, InjectorKind, RouterKind, Strategy, TcprFate, TopologyKind,
+};
 use crate::topology::Topology;
 use crate::units::Span;
 
@@ -36,6 +39,9 @@ pub struct ResolvedScenario {
     pub failure: FailureSettings,
     /// How long a run may take.
     pub deadlines: Deadlines,
+    /// Whether every router sends numbered packets to the destination, to see which arrive.
+    #[serde(default)]
+    pub data_plane_probe: bool,
     /// The network.
     pub topology: Topology,
 }
@@ -45,6 +51,8 @@ pub struct ResolvedScenario {
 pub struct RouterSettings {
     /// The implementation.
     pub kind: RouterKind,
+    /// Folder of its daemons; none: where distributions keep them.
+    pub path: Option<PathBuf>,
     /// Minimum Route Advertisement Interval (RFC 4271, section 9.2.1.1), whole seconds for FRR.
     pub mrai: Span,
     /// ConnectRetryTime (RFC 4271, section 10).
@@ -69,22 +77,27 @@ pub struct InjectorSettings {
     pub restart_time: Span,
     /// Number of ASNs in the AS path of the destination on the backup link.
     pub backup_path_length: usize,
-    /// Routes announced on the primary session after the restart, to make it last.
+    /// Further routes on the primary session, to make a table transfer last.
     pub filler: Option<Filler>,
 }
 
-/// Further prefixes that the injector announces on the primary session after its restart, and
-/// that the primary router filters, so that re-synchronising takes a set time.
+/// Further prefixes that the injector announces on the primary session after the destination, and
+/// that the primary router filters: a table whose transfer takes a set time whenever the session
+/// is a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filler {
     /// Number of prefixes.
     pub count: u32,
-    /// Prefixes announced per second.
+    /// Prefixes announced per second after a restart.
     pub rate_per_s: u32,
+    /// Prefixes announced per second by the first start: as fast as any injector can, unless it is
+    /// this transfer that the failure interrupts. 0 in records from before there was such a transfer.
+    #[serde(default)]
+    pub initial_rate_per_s: u32,
 }
 
 impl Filler {
-    /// Time that announcing all of it takes.
+    /// Time that announcing all of it takes after a restart.
     #[must_use]
     pub fn duration(&self) -> Span {
         Span::from_secs_f64(f64::from(self.count) / f64::from(self.rate_per_s))
@@ -96,10 +109,40 @@ impl Filler {
 pub struct FailureSettings {
     /// What fails.
     pub kind: FailureKind,
-    /// Time from the settled lab to the failure: drawn uniformly over one MRAI.
+    /// Time to the failure from the settled lab, or, within the initial transfer, from when every
+    /// router has the destination: drawn uniformly over one MRAI.
     pub phase: Span,
     /// `forwarding` only: time until the injector notices and withdraws the destination.
     pub detect_delay: Span,
+    /// When it comes.
+    #[serde(default = "settled")]
+    pub when: FailureTime,
+    /// From the kill to the new start of the injector.
+    #[serde(default)]
+    pub restart_delay: Span,
+    /// How often the injector is killed, at least once.
+    #[serde(default = "once")]
+    pub kills: u32,
+    /// From one kill to the next.
+    #[serde(default)]
+    pub kill_interval: Span,
+    /// Arm `tcpr` only: whether TCPR is killed with the injector.
+    #[serde(default = "survives")]
+    pub tcpr: TcprFate,
+    /// `mrai-probe` only: how often it is measured.
+    #[serde(default = "once")]
+    pub rounds: u32,
+}
+
+// What was so in records from before there was a choice.
+const fn settled() -> FailureTime {
+    FailureTime::Settled
+}
+const fn survives() -> TcprFate {
+    TcprFate::Survives
+}
+const fn once() -> u32 {
+    1
 }
 
 /// How long the phases of a run may take before that becomes a finding.
@@ -118,6 +161,13 @@ impl ResolvedScenario {
     #[must_use]
     pub fn run_id(&self) -> String {
         format!("{}-{:04}-{:016x}", self.strategy, self.run_index, self.seed)
+    }
+
+    /// How long one round of an MRAI probe waits in the settled lab before its first change: drawn
+    /// uniformly over one MRAI.
+    #[must_use]
+    pub fn probe_phase(&self, round: u32) -> Span {
+        crate::seed::probe_phase(self.seed, round, self.router.mrai)
     }
 
     /// How long neither a table nor an UPDATE for the destination may change for the network to

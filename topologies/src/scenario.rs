@@ -18,11 +18,9 @@ use ipnet::Ipv4Net;
 
 use crate::graph::Graph;
 use crate::kinds::{FailureKind, Strategy, TopologyKind};
-use crate::resolved::{Deadlines, InjectorSettings, RouterSettings};
-use crate::units::Span;
-
+use crate::resolved::{Deadlines, FailureSettings, InjectorSettings, RouterSettings};
 pub(crate) use authored::Authored;
-pub use refusal::{Refusal, ScenarioError};
+pub use refusal::{Refusal, ScenarioError, UnsupportedStrategy};
 
 /// A checked scenario: what is run, how often, and what is left to the seed.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,8 +35,9 @@ pub struct Scenario {
     router: RouterSettings,
     injector: InjectorSettings,
     destination: Ipv4Net,
-    failure: FailureKind,
-    detect_delay: Span,
+    /// All but the phase, which each run draws.
+    failure: FailureSettings,
+    data_plane_probe: bool,
     strategies: Vec<Strategy>,
     runs: u32,
     seed: u64,
@@ -91,21 +90,24 @@ impl Scenario {
 
     /// The same scenario with these arms, each once, in the order given; with no arm given, its
     /// own.
-    #[must_use]
-    pub fn with_strategies(self, strategies: &[Strategy]) -> Self {
+    ///
+    /// # Errors
+    /// If its injector cannot run one of them.
+    pub fn with_strategies(self, strategies: &[Strategy]) -> Result<Self, UnsupportedStrategy> {
         let mut once: Vec<Strategy> = Vec::new();
         for s in strategies {
+            UnsupportedStrategy::check(self.injector.kind, *s)?;
             if !once.contains(s) {
                 once.push(*s);
             }
         }
         if once.is_empty() {
-            return self;
+            return Ok(self);
         }
-        Self {
+        Ok(Self {
             strategies: once,
             ..self
-        }
+        })
     }
 
     /// Name of the scenario, fit for a file name.
@@ -141,7 +143,7 @@ impl Scenario {
     /// What fails.
     #[must_use]
     pub const fn failure(&self) -> FailureKind {
-        self.failure
+        self.failure.kind
     }
 
     /// The arms, in the author's order: at least one, none twice.

@@ -15,6 +15,7 @@ use crate::units::Span;
 pub(crate) enum Purpose {
     Run,
     Phase,
+    Probe,
     RouterIds,
     Addresses,
 }
@@ -24,6 +25,7 @@ impl Purpose {
         match self {
             Self::Run => b"flaplab run seed",
             Self::Phase => b"flaplab phase   ",
+            Self::Probe => b"flaplab mraiwait",
             Self::RouterIds => b"flaplab ids     ",
             Self::Addresses => b"flaplab addrs   ",
         }
@@ -47,8 +49,17 @@ pub(crate) fn run_seed(scenario_seed: u64, run_index: u32) -> u64 {
 /// Time from the settled lab to the failure: uniform over `[0, mrai)`, in whole microseconds.
 /// It is nature's part: where in the routers' timers the failure falls.
 pub(crate) fn failure_phase(run_seed: u64, mrai: Span) -> Span {
+    within(mrai, &mut stream(Purpose::Phase, run_seed, 0))
+}
+
+/// Time from the settled lab to the first change of one round of an MRAI probe, in the same way.
+pub(crate) fn probe_phase(run_seed: u64, round: u32, mrai: Span) -> Span {
+    within(mrai, &mut stream(Purpose::Probe, run_seed, round))
+}
+
+fn within(mrai: Span, rng: &mut impl Rng) -> Span {
     let us = u64::try_from(mrai.as_duration().as_micros()).unwrap_or(u64::MAX);
-    let drawn = below(&mut stream(Purpose::Phase, run_seed, 0), us);
+    let drawn = below(rng, us);
     Span::from(std::time::Duration::from_micros(drawn))
 }
 

@@ -135,6 +135,7 @@ fn filler_prefixes_are_distinct_slash_24s_of_their_range() {
     let all: Vec<_> = Filler {
         count: 65_536,
         rate_per_s: 2_000,
+        initial_rate_per_s: 2_000,
     }
     .prefixes()
     .collect();

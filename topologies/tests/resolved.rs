@@ -81,6 +81,12 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(run.injector.restart_time.to_string(), "120s");
     assert_eq!(run.injector.filler, None);
     assert_eq!(run.failure.detect_delay.to_string(), "0s");
+    assert_eq!(run.injector.kind.to_string(), "flaplab");
+    assert_eq!(run.failure.when.to_string(), "settled");
+    assert_eq!(run.failure.tcpr.to_string(), "survives");
+    assert_eq!(run.failure.restart_delay.to_string(), "0s");
+    assert_eq!((run.failure.kills, run.failure.rounds), (1, 5));
+    assert!(!run.data_plane_probe);
     let d = run.deadlines;
     assert_eq!(
         [d.established, d.settled, d.quiet].map(|t| t.to_string()),
@@ -111,15 +117,41 @@ fn the_command_lines_wishes_replace_the_files() {
     let s = golden()
         .with_runs(NonZeroU32::new(7).unwrap())
         .with_seed(9)
-        .with_strategies(&[Arm::GracefulRestart, Arm::GracefulRestart]);
+        .with_strategies(&[Arm::GracefulRestart, Arm::GracefulRestart])
+        .unwrap();
     assert_eq!((s.runs(), s.seed()), (7, 9));
     assert_eq!(s.strategies(), [Arm::GracefulRestart]);
     assert_eq!(s.text(), TEXT, "what the author wrote is kept as it was");
-    assert_eq!(golden().with_strategies(&[]).strategies().len(), 2);
+    assert_eq!(golden().with_strategies(&[]).unwrap().strategies().len(), 2);
     assert_ne!(
         s.resolve(Arm::None, 0).seed,
         golden().resolve(Arm::None, 0).seed
     );
+}
+
+#[test]
+fn a_resolved_scenario_from_before_the_newer_words_is_read_as_what_it_was() {
+    let run = golden().resolve(Arm::None, 0);
+    let mut old = serde_json::to_value(&run).unwrap();
+    old.as_object_mut().unwrap().remove("data_plane_probe");
+    old["router"].as_object_mut().unwrap().remove("path");
+    let filler = old["injector"]["filler"].as_object_mut().unwrap();
+    filler.remove("initial_rate_per_s");
+    for key in [
+        "when",
+        "restart_delay",
+        "kills",
+        "kill_interval",
+        "tcpr",
+        "rounds",
+    ] {
+        old["failure"].as_object_mut().unwrap().remove(key).unwrap();
+    }
+    let read: ResolvedScenario = serde_json::from_value(old).unwrap();
+    assert_eq!((read.failure.kills, read.failure.rounds), (1, 1));
+    assert_eq!(read.failure.when, run.failure.when);
+    assert_eq!(read.failure.tcpr, run.failure.tcpr);
+    assert_eq!(read.topology, run.topology);
 }
 
 #[test]

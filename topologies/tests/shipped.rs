@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use topologies::{FailureKind, Scenario, Strategy, TopologyKind, render, schema};
+use topologies::{
+    FailureKind, FailureTime, Scenario, Strategy, TcprFate, TopologyKind, render, schema,
+};
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -17,7 +19,7 @@ fn shipped() -> Vec<PathBuf> {
         .filter(|p| p.extension().is_some_and(|e| e == "yaml"))
         .collect();
     all.sort();
-    assert!(all.len() >= 5, "{all:?}");
+    assert!(all.len() >= 17, "{all:?}");
     all
 }
 
@@ -62,35 +64,78 @@ fn every_shipped_scenario_loads_validates_and_is_named_after_its_file() {
 }
 
 #[test]
-fn the_studys_scenarios_are_the_studys() {
-    for (file, kind, failure) in [
-        (
-            "surton2014-control.yaml",
-            TopologyKind::Clique,
-            FailureKind::Control,
-        ),
-        (
-            "surton2014-correlated.yaml",
-            TopologyKind::BClique,
-            FailureKind::Correlated,
-        ),
+fn the_studys_scenarios_are_the_studys_with_a_third_arm() {
+    for (name, kind, failure) in [
+        ("control", TopologyKind::Clique, FailureKind::Control),
+        ("correlated", TopologyKind::BClique, FailureKind::Correlated),
     ] {
-        let s = load(file);
-        assert_eq!(
-            (s.topology_kind(), s.size(), s.failure()),
-            (kind, 16, failure)
-        );
-        assert_eq!(s.strategies(), [Strategy::None, Strategy::GracefulRestart]);
-        assert_eq!(s.router().mrai.to_string(), "5s");
-        let ids = |i| s.resolve(Strategy::None, i).topology.nodes;
-        assert_ne!(ids(0), ids(1), "shuffle is on");
+        for (variant, mrai) in [("", "5s"), ("-mrai30", "30s")] {
+            let s = load(&format!("surton2014-{name}{variant}.yaml"));
+            assert_eq!(
+                (s.topology_kind(), s.size(), s.failure()),
+                (kind, 16, failure)
+            );
+            assert_eq!(
+                s.strategies(),
+                [Strategy::None, Strategy::GracefulRestart, Strategy::Tcpr]
+            );
+            assert_eq!(s.router().mrai.to_string(), mrai);
+            assert_eq!(s.seed(), 2014, "the same networks at both MRAIs");
+            let ids = |i| s.resolve(Strategy::None, i).topology.nodes;
+            assert_ne!(ids(0), ids(1), "shuffle is on");
+            let filler = s.resolve(Strategy::None, 0).injector.filler;
+            let takes = filler.map(|f| f.duration().to_string());
+            let wanted = (failure == FailureKind::Correlated).then(|| "100s".to_owned());
+            assert_eq!(takes, wanted);
+        }
     }
-    let filler = load("surton2014-correlated.yaml")
-        .resolve(Strategy::None, 0)
-        .injector
-        .filler
-        .unwrap();
-    assert_eq!(filler.duration().to_string(), "100s");
+}
+
+#[test]
+fn each_variant_of_a_failure_is_the_one_it_is_named_after() {
+    let failure = |name: &str| {
+        load(&format!("{name}.yaml"))
+            .resolve(Strategy::None, 0)
+            .failure
+    };
+    for (name, delay) in [
+        ("clique4-control", "0s"),
+        ("outage-1s", "1s"),
+        ("outage-10s", "10s"),
+        ("outage-past-hold-time", "60s"),
+    ] {
+        assert_eq!(failure(name).restart_delay.to_string(), delay);
+    }
+    let past = load("outage-past-hold-time.yaml");
+    assert_eq!(past.router().hold_time.to_string(), "30s");
+    let repeated = failure("repeated-failures");
+    assert_eq!(
+        (repeated.kills, repeated.kill_interval.to_string()),
+        (5, "10s".to_owned())
+    );
+    assert_eq!(
+        failure("failure-within-transfer").when,
+        FailureTime::InitialTransfer
+    );
+    assert_eq!(failure("tcpr-dies").tcpr, TcprFate::Dies);
+    assert_eq!(failure("link-failure").kind, FailureKind::Link);
+    assert_eq!(failure("mrai-probe").kind, FailureKind::MraiProbe);
+    let arms = load("better-graceful-restart.yaml");
+    assert_eq!(arms.strategies(), Strategy::ALL);
+    let truth = load("ground-truth.yaml").resolve(Strategy::None, 0);
+    assert!(truth.data_plane_probe);
+}
+
+#[test]
+fn the_documentation_lists_every_shipped_scenario() {
+    let doc = std::fs::read_to_string(here("../docs/scenario.md")).unwrap();
+    for path in shipped() {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(
+            doc.contains(&format!("`{name}`")),
+            "docs/scenario.md does not list `{name}`"
+        );
+    }
 }
 
 #[test]
@@ -115,6 +160,8 @@ fn the_schema_refuses_what_it_can_know() {
         "injector: {filler: {count: 70000, rate: 10}}",
         "router: {extra_config: {injector: [a]}}",
         "deadlines: {quiet: 0:05}",
+        "router: {kind: gobgp}",
+        "data_plane_probe: often",
     ] {
         assert!(with(wrong).is_err(), "{wrong}");
     }

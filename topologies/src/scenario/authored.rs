@@ -12,7 +12,9 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
-use crate::kinds::{FailureKind, InjectorKind, RouterKind, Strategy, TopologyKind};
+use crate::kinds::{
+    FailureKind, FailureTime, InjectorKind, RouterKind, Strategy, TcprFate, TopologyKind,
+};
 use crate::units::Span;
 
 /// A value and the place it was written at.
@@ -84,6 +86,9 @@ pub(crate) struct Authored {
     pub(crate) seed: Option<At<u64>>,
     /// How long the phases of a run may take before that becomes a finding.
     pub(crate) deadlines: Option<AuthoredDeadlines>,
+    /// Whether every router sends a numbered UDP packet to the destination every 10 ms, to set the disconnection that packets see beside the one that the routing tables tell.
+    #[schemars(extend("default" = false))]
+    pub(crate) data_plane_probe: Option<bool>,
 }
 
 /// The graph of the routers, named `r1`, `r2`, ...
@@ -113,7 +118,9 @@ pub(crate) type Edge = (At<String>, At<String>);
 pub(crate) struct AuthoredRouter {
     /// The implementation.
     #[schemars(extend("default" = "frr"))]
-    pub(crate) kind: Option<RouterKind>,
+    pub(crate) kind: Option<At<RouterKind>>,
+    /// Folder of the daemons, an absolute path: required with `quagga`; with `frr` where distributions keep them unless given.
+    pub(crate) path: Option<At<String>>,
     /// Minimum Route Advertisement Interval (RFC 4271, section 9.2.1.1); FRR: whole seconds, at most 600.
     #[schemars(extend("default" = "5s"))]
     pub(crate) mrai: Option<At<Span>>,
@@ -139,8 +146,8 @@ pub(crate) struct AuthoredRouter {
 #[schemars(rename = "Injector")]
 pub(crate) struct AuthoredInjector {
     /// The implementation.
-    #[schemars(extend("default" = "exabgp"))]
-    pub(crate) kind: Option<InjectorKind>,
+    #[schemars(extend("default" = "flaplab"))]
+    pub(crate) kind: Option<At<InjectorKind>>,
     /// The router that hears the destination with the short AS path.
     #[schemars(extend("default" = "r1"))]
     pub(crate) primary: Option<At<String>>,
@@ -149,11 +156,11 @@ pub(crate) struct AuthoredInjector {
     /// Restart Time that the injector advertises under Graceful Restart (RFC 4724, section 3).
     #[schemars(extend("default" = "120s"))]
     pub(crate) restart_time: Option<At<Span>>,
-    /// Further prefixes announced on the primary session after the restart, to make it last.
+    /// Further prefixes announced on the primary session, to make a table transfer last.
     pub(crate) filler: Option<At<AuthoredFiller>>,
 }
 
-/// Routes that stretch the injector's re-synchronising.
+/// Routes that stretch a table transfer.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Filler")]
@@ -161,8 +168,8 @@ pub(crate) struct AuthoredFiller {
     /// Number of prefixes.
     #[schemars(range(min = 1, max = 65536))]
     pub(crate) count: At<i64>,
-    /// Prefixes announced per second.
-    #[schemars(range(min = 1, max = 2000))]
+    /// Prefixes announced per second after a restart; ExaBGP: at most 2000.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) rate: At<i64>,
 }
 
@@ -176,6 +183,32 @@ pub(crate) struct AuthoredFailure {
     /// Kind `forwarding` only: time until the injector notices and withdraws the destination.
     #[schemars(extend("default" = "0s"))]
     pub(crate) detect_delay: Option<At<Span>>,
+    /// When it comes.
+    #[schemars(extend("default" = "settled"))]
+    pub(crate) when: Option<At<FailureTime>>,
+    /// Kinds `control` and `correlated`: from the kill to the injector's new start.
+    #[schemars(extend("default" = "0s"))]
+    pub(crate) restart_delay: Option<At<Span>>,
+    /// Kinds `control` and `correlated`: how often the injector is killed.
+    pub(crate) repeat: Option<At<AuthoredRepeat>>,
+    /// Kinds `control` and `correlated`: whether TCPR is killed with the injector in the arm `tcpr`.
+    #[schemars(extend("default" = "survives"))]
+    pub(crate) tcpr: Option<At<TcprFate>>,
+    /// Kind `mrai-probe` only: how often the MRAI is measured.
+    #[schemars(range(min = 1, max = 100), extend("default" = 5))]
+    pub(crate) rounds: Option<At<i64>>,
+}
+
+/// How often the injector is killed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Repeat")]
+pub(crate) struct AuthoredRepeat {
+    /// Number of kills in all.
+    #[schemars(range(min = 2, max = 100))]
+    pub(crate) kills: At<i64>,
+    /// From one kill to the next; longer than `restart_delay`.
+    pub(crate) interval: At<Span>,
 }
 
 /// How long the phases of a run may take.

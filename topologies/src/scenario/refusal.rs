@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_saphyr::Location;
 
+use crate::kinds::{InjectorKind, Strategy};
+
 /// A scenario could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
@@ -53,6 +55,32 @@ pub enum ScenarioError {
     /// The text is no valid scenario.
     #[error(transparent)]
     Refused(#[from] Box<Refusal>),
+}
+
+/// An arm that the scenario's injector cannot run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}; {}", self.problem(), Self::REMEDY)]
+pub struct UnsupportedStrategy {
+    /// The injector.
+    pub injector: InjectorKind,
+    /// The arm.
+    pub strategy: Strategy,
+}
+
+impl UnsupportedStrategy {
+    pub(crate) const REMEDY: &'static str = "write `injector: {kind: flaplab}` in the scenario, which runs every arm, or leave this arm out";
+
+    pub(crate) fn check(injector: InjectorKind, strategy: Strategy) -> Result<(), Self> {
+        match injector.supports(strategy) {
+            true => Ok(()),
+            false => Err(Self { injector, strategy }),
+        }
+    }
+
+    pub(crate) fn problem(&self) -> String {
+        let Self { injector, strategy } = self;
+        format!("injector `{injector}` cannot run strategy `{strategy}`")
+    }
 }
 
 /// One refused place of a scenario.

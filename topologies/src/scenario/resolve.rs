@@ -23,13 +23,13 @@ impl Scenario {
             run_index,
             seed,
             failure: FailureSettings {
-                kind: self.failure(),
                 phase: seed::failure_phase(seed, router.mrai),
-                detect_delay: self.detect_delay,
+                ..self.failure
             },
             router,
             injector: self.injector.clone(),
             deadlines: self.deadlines,
+            data_plane_probe: self.data_plane_probe,
             topology: addressing::allocate(
                 &self.graph,
                 self.primary,

@@ -1,6 +1,7 @@
 //! Every refusal of a scenario: where it points, what it says, and what would be right.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod failure;
 mod network;
 mod shape;
 mod timing;
@@ -17,6 +18,10 @@ fn refusal(text: &str) -> Box<Refusal> {
 /// A scenario whose first three lines are right, and `more` after them.
 fn clique4(more: &str) -> String {
     format!("name: a\ntopology: {{kind: clique, size: 4}}\nfailure: {{kind: control}}\n{more}\n")
+}
+
+fn clique4_failing(failure: &str) -> String {
+    format!("name: a\ntopology: {{kind: clique, size: 4}}\nfailure: {failure}\n")
 }
 
 fn b_clique4(failure: &str, more: &str) -> String {

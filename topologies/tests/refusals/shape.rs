@@ -33,7 +33,7 @@ fn unknown_keys_are_refused_with_those_that_exist() {
         (4, 1),
         "unknown key `colour`",
         "the keys here are `schema`, `name`, `description`, `topology`, `router`, `injector`, \
-         `destination`, `failure`, `strategies`, `runs`, `seed`, `deadlines`",
+         `destination`, `failure`, `strategies`, `runs`, `seed`, `deadlines`, `data_plane_probe`",
     );
 }
 
@@ -123,7 +123,8 @@ fn unknown_words_are_refused_with_those_that_exist() {
         &clique4("strategies: [none, graceful_restart]"),
         (4, 20),
         "unknown word `graceful_restart`",
-        "did you mean `graceful-restart`? write one of `none`, `graceful-restart`",
+        "did you mean `graceful-restart`? write one of `none`, `graceful-restart`, \
+         `graceful-restart-f0`, `graceful-restart-withdraw`, `tcpr`",
     );
 }
 
@@ -203,7 +204,7 @@ fn columns_are_counted_in_characters() {
         "name: a\ntopology: {kind: clique, size: 4} # größer\ndescription: äöü\nfailure: {kind: kaputt}\n",
         (4, 17),
         "unknown word `kaputt`",
-        "write one of `control`, `forwarding`, `correlated`",
+        "write one of `control`, `forwarding`, `correlated`, `link`, `mrai-probe`",
     );
     refused(
         "{description: äöü, name: a, topology: {kind: clique, size: 1}, failure: {kind: control}}",

@@ -1,6 +1,6 @@
 //! Timers, fillers, arms and deadlines that cannot be or contradict each other.
 
-use crate::{b_clique4, clique4, refusal, refused};
+use crate::{b_clique4, clique4, clique4_failing, refusal, refused};
 
 #[test]
 fn an_impossible_mrai_is_refused() {
@@ -104,48 +104,59 @@ fn fillers_that_cannot_work_are_refused() {
     let with = |filler: &str| {
         b_clique4(
             "{kind: correlated}",
-            &format!("injector: {{filler: {filler}}}"),
+            &format!("injector: {{kind: exabgp, filler: {filler}}}"),
         )
     };
     refused(
         &with("{count: 2000, rate: 5}"),
-        (4, 20),
+        (4, 34),
         "the filler takes 400s (2000 prefixes at 5 per second): not less than `stale_path_time`, 360s",
         "announce fewer or faster, or raise `router: {stale_path_time: …}`",
     );
     refused(
         &with("{count: 2000, rate: 10}"),
-        (4, 20),
+        (4, 34),
         "the filler takes 200s (2000 prefixes at 10 per second): not less than `hold_time`, 180s",
         "announce fewer or faster, or raise `router: {hold_time: …}`",
     );
     refused(
         &with("{count: 2000, rate: 2001}"),
-        (4, 40),
+        (4, 54),
         "`rate` is 2001: out of range",
         "write a number of prefixes per second from 1 to 2000",
     );
     refused(
         &with("{count: 2000, rate: 0}"),
-        (4, 40),
+        (4, 54),
         "`rate` is 0: out of range",
         "write a number of prefixes per second from 1 to 2000",
     );
     refused(
         &with("{count: 65537, rate: 2000}"),
-        (4, 28),
+        (4, 42),
         "`count` is 65537: out of range",
         "write a number of prefixes from 1 to 65536",
     );
+    let rate = "injector: {filler: {count: 1, rate: 1000001}}";
     refused(
-        &b_clique4(
-            "{kind: forwarding}",
-            "injector: {filler: {count: 1, rate: 1}}",
-        ),
-        (4, 20),
-        "a filler follows the injector's restart, and failure `forwarding` has none",
-        "remove `filler`, or use failure `control` or `correlated`",
+        &b_clique4("{kind: correlated}", rate),
+        (4, 37),
+        "`rate` is 1000001: out of range",
+        "write a number of prefixes per second from 1 to 1000000",
     );
+    for kind in ["forwarding", "link", "mrai-probe"] {
+        let failure = format!("{{kind: {kind}}}");
+        let filler = "injector: {filler: {count: 1, rate: 1}}";
+        refused(
+            &match kind {
+                "mrai-probe" => format!("{}{filler}\n", clique4_failing(&failure)),
+                _ => b_clique4(&failure, filler),
+            },
+            (4, 20),
+            &format!("a filler follows the injector's restart, and failure `{kind}` has none"),
+            "remove `filler`, or use failure `control` or `correlated`",
+        );
+    }
 }
 
 #[test]
@@ -154,7 +165,7 @@ fn arms_and_runs_that_run_nothing_or_twice_are_refused() {
         &clique4("strategies: []"),
         (4, 13),
         "no strategy is listed: there would be nothing to run",
-        "list at least one of `none`, `graceful-restart`, or leave the key out for both",
+        "list at least one, such as `tcpr`, or leave the key out for `none` and `graceful-restart`",
     );
     refused(
         &clique4("strategies: [none, none]"),
@@ -177,25 +188,43 @@ fn deadlines_that_no_run_can_meet_are_refused_where_they_were_caused() {
     refused(
         &clique4("deadlines: {quiet: 10s}"),
         (4, 20),
-        "deadline `quiet` is 10s, and quiet period, filler and detection alone take 11s",
+        "deadline `quiet` is 10s, and quiet period, filler and planned delays alone take 11s",
         "write `deadlines: {quiet: …}` with well over 11s",
     );
     refused(
         &clique4("router: {mrai: 100s}"),
         (4, 16),
-        "deadline `settled` is 180s by default, and quiet period, filler and detection alone take 201s",
+        "deadline `settled` is 180s by default, and quiet period, filler and planned delays alone take 201s",
         "write `deadlines: {settled: …}` with well over 201s",
     );
     refused(
         &b_clique4("{kind: forwarding, detect_delay: 10m}", ""),
         (3, 43),
-        "deadline `quiet` is 600s by default, and quiet period, filler and detection alone take 611s",
+        "deadline `quiet` is 600s by default, and quiet period, filler and planned delays alone take 611s",
         "write `deadlines: {quiet: …}` with well over 611s",
     );
     refused(
         &clique4("deadlines: {established: 0s}"),
         (4, 26),
-        "deadline `established` is 0s, and quiet period, filler and detection alone take 0s",
+        "deadline `established` is 0s, and quiet period, filler and planned delays alone take 0s",
         "write `deadlines: {established: …}` with well over 0s",
+    );
+    refused(
+        &b_clique4("{kind: control, restart_delay: 590s}", ""),
+        (3, 41),
+        "deadline `quiet` is 600s by default, and quiet period, filler and planned delays alone take 601s",
+        "write `deadlines: {quiet: …}` with well over 601s",
+    );
+    refused(
+        &clique4_failing("{kind: control, repeat: {kills: 61, interval: 10s}}"),
+        (3, 56),
+        "deadline `quiet` is 600s by default, and quiet period, filler and planned delays alone take 611s",
+        "write `deadlines: {quiet: …}` with well over 611s",
+    );
+    refused(
+        &clique4_failing("{kind: mrai-probe, rounds: 20}"),
+        (3, 37),
+        "deadline `quiet` is 600s by default, and quiet period, filler and planned delays alone take 931s",
+        "write `deadlines: {quiet: …}` with well over 931s",
     );
 }
