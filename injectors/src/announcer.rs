@@ -5,7 +5,6 @@
 //! the destination first (if the plan has it), then the filler at its pace, then End-of-RIB; that
 //! it withdraws when told to on its control socket; and that it ends when ExaBGP does.
 
-use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::net::UnixDatagram;
@@ -16,9 +15,9 @@ use std::time::{Duration, Instant};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use topologies::{FailureKind, Filler, LinkRole, ResolvedScenario};
+use topologies::Filler;
 
-use crate::Start;
+use crate::plan::{AnnouncementPlan, Command, Route};
 
 /// How ExaBGP finds this program: process 1 of the capsule is flaplab itself, wherever its file
 /// lies.
@@ -26,44 +25,14 @@ pub const PROGRAM: &str = "/proc/1/exe";
 /// The subcommand that runs [`run`].
 pub const SUBCOMMAND: &str = "__announcer";
 
-/// What one peer is told once its session is up.
+/// What the announcer of one start reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PeerPlan {
-    /// The destination, and the AS path to announce it with; null: not announced.
-    pub destination: Option<Announcement>,
-    /// The filler that follows it; null: none.
-    pub filler: Option<Filler>,
-}
-
-/// A route.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Announcement {
-    /// The prefix.
-    pub prefix: String,
-    /// AS path to send verbatim; empty: the speaker's own number alone.
-    pub as_path: Vec<u32>,
-}
-
-/// Everything that the announcer of one start does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnnouncementPlan {
+pub struct Instructions {
     /// Datagram socket on which it takes commands.
     pub control_socket: PathBuf,
-    /// By peer address.
-    pub peers: BTreeMap<Ipv4Addr, PeerPlan>,
-}
-
-/// A command on the control socket.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AnnouncerCommand {
-    /// Withdraw a prefix from a peer.
-    Withdraw {
-        /// The peer's address.
-        peer: Ipv4Addr,
-        /// The prefix.
-        prefix: String,
-    },
+    /// What it announces.
+    #[serde(flatten)]
+    pub plan: AnnouncementPlan,
 }
 
 /// Why the announcer stopped.
@@ -90,44 +59,8 @@ pub enum AnnouncerError {
     Output(#[from] io::Error),
 }
 
-impl AnnouncementPlan {
-    /// The plan of one start.
-    ///
-    /// After a correlated failure the primary hears no more of the destination: its data path is
-    /// lost for good. The filler follows the restart in every arm alike.
-    #[must_use]
-    pub fn new(scenario: &ResolvedScenario, start: Start, control_socket: PathBuf) -> Self {
-        let topology = &scenario.topology;
-        let injector = topology.injector();
-        let lost = start == Start::Restart && scenario.failure.kind == FailureKind::Correlated;
-        let filler = scenario.injector.filler.filter(|_| start == Start::Restart);
-        let peers = topology
-            .ends(&injector.name)
-            .map(|end| {
-                let primary = end.role == LinkRole::Primary;
-                let as_path = if primary {
-                    Vec::new()
-                } else {
-                    vec![injector.asn; scenario.injector.backup_path_length]
-                };
-                let announced = Announcement {
-                    prefix: topology.destination.to_string(),
-                    as_path,
-                };
-                let plan = PeerPlan {
-                    destination: (!(primary && lost)).then_some(announced),
-                    filler: filler.filter(|_| primary),
-                };
-                (end.peer_addr, plan)
-            })
-            .collect();
-        AnnouncementPlan {
-            control_socket,
-            peers,
-        }
-    }
-
-    /// The plan as the announcer reads it.
+impl Instructions {
+    /// As the announcer reads them.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("a plan is plain data");
@@ -143,7 +76,7 @@ enum Input {
     /// ExaBGP has gone.
     End,
     /// A datagram on the control socket.
-    Command(AnnouncerCommand),
+    Command(Command),
 }
 
 /// Runs the announcer until ExaBGP goes.
@@ -156,12 +89,16 @@ pub fn run(plan: &Path) -> Result<(), AnnouncerError> {
         reason,
     };
     let text = std::fs::read_to_string(plan).map_err(|e| bad(e.to_string()))?;
-    let plan: AnnouncementPlan = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
-    let socket =
-        UnixDatagram::bind(&plan.control_socket).map_err(|source| AnnouncerError::Socket {
-            path: plan.control_socket.clone(),
-            source,
-        })?;
+    let Instructions {
+        control_socket,
+        plan,
+    } = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
+    // A predecessor that was killed has left its own.
+    let _ = std::fs::remove_file(&control_socket);
+    let socket = UnixDatagram::bind(&control_socket).map_err(|source| AnnouncerError::Socket {
+        path: control_socket.clone(),
+        source,
+    })?;
 
     let (tx, rx) = mpsc::channel();
     let commands = tx.clone();
@@ -256,8 +193,11 @@ fn announce(
         match input {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) | Ok(Input::End) => return Ok(()),
-            Ok(Input::Command(AnnouncerCommand::Withdraw { peer, prefix })) => {
+            Ok(Input::Command(Command::Withdraw { peer, prefix })) => {
                 writeln!(out, "neighbor {peer} withdraw route {prefix} next-hop self")?;
+            }
+            Ok(Input::Command(Command::Announce { peer, route })) => {
+                announce_route(out, peer, &route)?;
             }
             Ok(Input::Line(line)) => match session_change(&line) {
                 Some((peer, true)) => {
@@ -277,12 +217,15 @@ fn announce(
     }
 }
 
-fn announce_route(out: &mut impl Write, peer: Ipv4Addr, route: &Announcement) -> io::Result<()> {
+fn announce_route(out: &mut impl Write, peer: Ipv4Addr, route: &Route) -> io::Result<()> {
     let prefix = &route.prefix;
     write!(out, "neighbor {peer} announce route {prefix} next-hop self")?;
     if !route.as_path.is_empty() {
         let path: Vec<String> = route.as_path.iter().map(u32::to_string).collect();
         write!(out, " as-path [ {} ]", path.join(" "))?;
+    }
+    if let Some(med) = route.med {
+        write!(out, " med {med}")?;
     }
     writeln!(out)
 }
@@ -306,14 +249,17 @@ fn session_change(line: &str) -> Option<(Ipv4Addr, bool)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::plan::PeerPlan;
 
     const PEER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+    const PREFIX: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24);
     const UP: &str = r#"{"type":"state","neighbor":{"address":{"local":"198.18.0.0","peer":"198.18.0.1"},"state":"up"}}"#;
 
     fn told(plan: PeerPlan, inputs: Vec<Input>) -> String {
         let plan = AnnouncementPlan {
-            control_socket: PathBuf::new(),
             peers: BTreeMap::from([(PEER, plan)]),
         };
         let (tx, rx) = mpsc::channel();
@@ -327,11 +273,13 @@ mod tests {
 
     #[test]
     fn a_peer_that_comes_up_is_told_the_destination_then_end_of_rib() {
-        let destination = Announcement {
-            prefix: "198.51.100.0/24".to_owned(),
+        let destination = Route {
+            prefix: PREFIX,
             as_path: vec![65000, 65000],
+            med: None,
         };
         let plan = PeerPlan {
+            withdraw: None,
             destination: Some(destination),
             filler: None,
         };
@@ -356,6 +304,7 @@ mod tests {
             Some(&Filler {
                 count: 3,
                 rate_per_s: 10,
+                initial_rate_per_s: 10,
             }),
         );
         let began = pending.began;
@@ -379,12 +328,13 @@ mod tests {
     #[test]
     fn a_command_withdraws_and_the_end_of_exabgp_ends_it() {
         let plan = PeerPlan {
+            withdraw: None,
             destination: None,
             filler: None,
         };
-        let withdraw = AnnouncerCommand::Withdraw {
+        let withdraw = Command::Withdraw {
             peer: PEER,
-            prefix: "198.51.100.0/24".to_owned(),
+            prefix: PREFIX,
         };
         assert_eq!(
             told(plan, vec![Input::Command(withdraw), Input::End]),

@@ -9,12 +9,16 @@
 //! destination be withdrawn while the session lives.
 
 use std::fmt::Write as _;
+use std::io;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-use topologies::{ResolvedScenario, Strategy};
+use topologies::ResolvedScenario;
 
-use crate::announcer::{self, AnnouncementPlan};
-use crate::{ConfigFile, ProcessSpec, RouteInjector, Start};
+use crate::announcer::{self, Instructions};
+use crate::plan::AnnouncementPlan;
+use crate::speaker::Event;
+use crate::{Command, ConfigFile, ProcessSpec, RouteInjector, Start};
 
 /// The executable: of Debian's package, or where pip puts it.
 #[must_use]
@@ -46,8 +50,10 @@ impl RouteInjector for ExaBgp {
         config_dir: &Path,
         run_dir: &Path,
     ) -> Vec<ConfigFile> {
-        let socket = self.control_socket(start, run_dir);
-        let plan = AnnouncementPlan::new(scenario, start, socket);
+        let instructions = Instructions {
+            control_socket: control_socket(start, run_dir),
+            plan: AnnouncementPlan::new(scenario, start),
+        };
         let plan_path = config_dir.join(plan_name(start));
         vec![
             ConfigFile {
@@ -56,7 +62,7 @@ impl RouteInjector for ExaBgp {
             },
             ConfigFile {
                 name: plan_name(start),
-                text: plan.to_json(),
+                text: instructions.to_json(),
             },
         ]
     }
@@ -77,9 +83,21 @@ impl RouteInjector for ExaBgp {
         }
     }
 
-    fn control_socket(&self, start: Start, run_dir: &Path) -> PathBuf {
-        run_dir.join(format!("announcer-{}.sock", start.stem()))
+    fn parse_log_line(&self, _: &str) -> Option<Event> {
+        None
     }
+
+    fn command(&self, command: &Command, start: Start, run_dir: &Path) -> io::Result<()> {
+        let text = serde_json::to_vec(command)?;
+        let socket = UnixDatagram::unbound()?;
+        socket.send_to(&text, control_socket(start, run_dir))?;
+        Ok(())
+    }
+}
+
+/// Where the announcer of one start takes commands.
+fn control_socket(start: Start, run_dir: &Path) -> PathBuf {
+    run_dir.join(format!("announcer-{}.sock", start.stem()))
 }
 
 /// The configuration file. It is the same for both starts but for the announcer's plan.
@@ -94,12 +112,13 @@ fn configuration(scenario: &ResolvedScenario, plan: &Path) -> String {
     );
     for end in topology.ends(&injector.name) {
         let peer_asn = topology.node(end.peer).map_or(0, |n| n.asn);
-        let capability = match scenario.strategy {
-            Strategy::None => String::new(),
-            Strategy::GracefulRestart => format!(
+        let capability = if scenario.strategy.restarts_gracefully() {
+            format!(
                 "    capability {{\n        graceful-restart {};\n    }}\n",
                 scenario.injector.restart_time.as_duration().as_secs()
-            ),
+            )
+        } else {
+            String::new()
         };
         let _ = write!(
             text,
@@ -118,10 +137,10 @@ fn configuration(scenario: &ResolvedScenario, plan: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use topologies::Scenario;
+    use topologies::{Scenario, Strategy};
 
     use super::*;
-    use crate::announcer::PeerPlan;
+    use crate::plan::PeerPlan;
 
     fn scenario(strategy: Strategy) -> ResolvedScenario {
         let text = "schema: 1\nname: x\ntopology: {kind: b-clique, size: 4}\nfailure: {kind: correlated}\n\
@@ -143,8 +162,9 @@ mod tests {
             Path::new("/c"),
             Path::new("/r"),
         );
-        let plan: AnnouncementPlan = serde_json::from_str(&files[1].text).expect("it is a plan");
-        plan.peers.into_values().collect()
+        let instructions: Instructions =
+            serde_json::from_str(&files[1].text).expect("it is a plan");
+        instructions.plan.peers.into_values().collect()
     }
 
     #[test]
@@ -171,11 +191,12 @@ mod tests {
             first.iter().any(|p| path(p) == Some(vec![65000; 5])),
             "the backup of a 4-clique"
         );
-        assert!(first.iter().all(|p| p.filler.is_none()));
+        let rate = |p: &PeerPlan| p.filler.map(|f| f.rate_per_s);
+        assert!(first.iter().any(|p| rate(p) == Some(2000)), "at once");
         assert!(
             restart
                 .iter()
-                .any(|p| path(p).is_none() && p.filler.is_some()),
+                .any(|p| path(p).is_none() && rate(p) == Some(20)),
             "the primary, then"
         );
         assert!(

@@ -7,12 +7,17 @@
 pub mod actuator;
 pub mod announcer;
 pub mod exabgp;
+pub mod flaplab;
+pub mod pidfd;
+pub mod plan;
 pub mod schedule;
+pub mod speaker;
 
-pub use actuator::{ActuatorError, DropRule, Fired, Interval, Trigger};
-pub use announcer::{AnnouncementPlan, AnnouncerCommand};
+pub use actuator::{ActuatorError, DropRule, Fired, Target, Trigger};
+pub use plan::{Command, Route};
 pub use schedule::{Action, Schedule, Step};
 
+use std::io;
 use std::path::Path;
 
 use topologies::ResolvedScenario;
@@ -82,14 +87,22 @@ pub trait RouteInjector: Send + Sync {
     /// The process of one start.
     fn process(&self, start: Start, config_dir: &Path) -> ProcessSpec;
 
-    /// The socket on which the announcer of one start takes commands.
-    fn control_socket(&self, start: Start, run_dir: &Path) -> std::path::PathBuf;
+    /// What a line of its log tells of its sessions; nothing, for an injector that tells no such
+    /// thing.
+    fn parse_log_line(&self, line: &str) -> Option<speaker::Event>;
+
+    /// Gives a command to the injector of one start while it runs.
+    ///
+    /// # Errors
+    /// If it does not take it.
+    fn command(&self, command: &Command, start: Start, run_dir: &Path) -> io::Result<()>;
 }
 
 /// The implementation that the scenario asks for.
 #[must_use]
 pub fn route_injector(kind: topologies::InjectorKind) -> Box<dyn RouteInjector> {
     match kind {
+        topologies::InjectorKind::Flaplab => Box::new(flaplab::Flaplab),
         topologies::InjectorKind::Exabgp => Box::new(exabgp::ExaBgp),
     }
 }

@@ -1,0 +1,85 @@
+//! `tcpr serve` as a process: this program again.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tcpr::core::Config;
+use tcpr::dataplane::nfqueue::Placement;
+use tcpr::serve::{Options, serve};
+use tcpr::{Client, Endpoint};
+use tcpr_cli::bed::{Host, Throwaway};
+
+use crate::bed::{alone, wait_for};
+
+const SOCKET: &str = "INJECTOR_TEST_TCPR";
+
+/// The process itself.
+#[test]
+#[ignore = "it is a process of the other tests"]
+fn process() {
+    let Some(socket) = std::env::var_os(SOCKET) else {
+        return;
+    };
+    let options = Options {
+        netns: None,
+        placement: Placement::Host,
+        protect: Vec::new(),
+        socket: socket.into(),
+        udp: None,
+        queue: 7900,
+        bounds: Config {
+            time_to_live: Duration::from_secs(60),
+            ..Config::default()
+        },
+        hold_limit: 1 << 26,
+    };
+    serve(options, |_| {}).unwrap();
+}
+
+/// A server that is killed when this is dropped.
+pub(crate) struct Tcpr {
+    host: Host,
+    process: Throwaway,
+}
+
+impl Tcpr {
+    pub(crate) fn start(host: &Host) -> Tcpr {
+        let tcpr = Tcpr {
+            host: host.clone(),
+            process: spawn(host),
+        };
+        tcpr.wait();
+        tcpr
+    }
+
+    pub(crate) fn socket() -> PathBuf {
+        "/run/tcpr.sock".into()
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.process.end();
+    }
+
+    /// Starts it again, without waiting for it.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        self.process = spawn(&self.host);
+    }
+
+    fn wait(&self) {
+        let endpoint = Endpoint::Unix(Tcpr::socket());
+        let answers = || Client::connect(&endpoint).ok();
+        wait_for("tcpr serve", answers, || "no answer".into());
+    }
+}
+
+fn spawn(host: &Host) -> Throwaway {
+    let mut command = host.command("/proc/self/exe");
+    command
+        .args(alone("tcpr_process::process"))
+        .env(SOCKET, Tcpr::socket())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    Throwaway(command.spawn().unwrap())
+}
