@@ -1,19 +1,32 @@
 //! A campaign directory: the runs of one scenario over all its arms, with its results.
 //!
 //! *Assumes* that runs may be added from several threads, each under a name of its own.
-//! *Guarantees* that an existing campaign is never overwritten, and that the scenario's text is
-//! kept as its author wrote it.
+//! *Guarantees* that nothing in an existing directory is overwritten or removed, that one process
+//! at a time adds to a campaign, and that the scenario's text is kept as its author wrote it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::rundir::RunDir;
-use crate::storage::{DirError, check_name, create_new_dir, io_error, read_text, write_atomically};
+use crate::storage::{
+    DirError, Lock, check_name, create_new_dir, io_error, read_text, write_atomically,
+};
 
 /// One campaign directory, by its path. Cheap: nothing is held open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CampaignDir {
     path: PathBuf,
+}
+
+/// A campaign directory that this process alone adds to, until this value is dropped or the
+/// process ends, however it ends.
+#[derive(Debug)]
+pub struct ClaimedCampaign {
+    /// The directory.
+    pub dir: CampaignDir,
+    /// Whether it was a campaign before, so that runs may be there.
+    pub resumed: bool,
+    _lock: Lock,
 }
 
 impl CampaignDir {
@@ -24,10 +37,59 @@ impl CampaignDir {
     pub fn create(path: impl Into<PathBuf>, scenario_text: &str) -> Result<Self, DirError> {
         let dir = Self { path: path.into() };
         create_new_dir(&dir.path)?;
-        let runs = dir.runs_dir();
-        fs::create_dir(&runs).map_err(io_error("create", &runs))?;
-        write_atomically(&dir.scenario_path(), scenario_text.as_bytes())?;
+        dir.furnish(scenario_text)?;
         Ok(dir)
+    }
+
+    /// Makes a new one, or takes one up that is there, for this process alone. One that was killed
+    /// while it was made is finished: an empty directory is such a one.
+    ///
+    /// # Errors
+    /// [`DirError::Exists`] if there is something at that path that is no campaign, and
+    /// [`DirError::InUse`] if another process adds to it.
+    pub fn claim(
+        path: impl Into<PathBuf>,
+        scenario_text: &str,
+    ) -> Result<ClaimedCampaign, DirError> {
+        let dir = Self { path: path.into() };
+        match create_new_dir(&dir.path) {
+            Err(DirError::Exists { .. }) if dir.was_begun() => {}
+            other => other?,
+        }
+        let lock = Lock::take(&dir.path)?;
+        let resumed = dir.is_campaign();
+        if !resumed {
+            dir.furnish(scenario_text)?;
+        }
+        Ok(ClaimedCampaign {
+            dir,
+            resumed,
+            _lock: lock,
+        })
+    }
+
+    /// What makes a directory a campaign. `runs/` comes last: with it, all is there.
+    fn furnish(&self, scenario_text: &str) -> Result<(), DirError> {
+        write_atomically(&self.scenario_path(), scenario_text.as_bytes())?;
+        let runs = self.runs_dir();
+        fs::create_dir(&runs).map_err(io_error("create", &runs))
+    }
+
+    fn is_campaign(&self) -> bool {
+        self.scenario_path().is_file() && self.runs_dir().is_dir()
+    }
+
+    /// Whether this is a campaign, or a directory with nothing in it but what [`Self::claim`] puts
+    /// there before `runs/`.
+    fn was_begun(&self) -> bool {
+        const FIRST: [&str; 3] = [Lock::NAME, "scenario.yaml", "scenario.yaml.tmp"];
+        let only_first = |entries: fs::ReadDir| {
+            let mut names = entries.map(|e| e.map(|e| e.file_name()));
+            let first = names.all(|n| n.is_ok_and(|n| FIRST.iter().any(|f| n == *f)));
+            // A scenario that lies there alone is its author's: the lock comes before ours.
+            first && (self.path.join(Lock::NAME).exists() || !self.scenario_path().exists())
+        };
+        self.is_campaign() || fs::read_dir(&self.path).is_ok_and(only_first)
     }
 
     /// One that is there already.
@@ -75,6 +137,22 @@ impl CampaignDir {
         RunDir::create(self.run_path(run_id))
     }
 
+    /// Moves a run aside, to `abandoned/RUN-N` with the first N that is free: what it recorded
+    /// stays, and is no part of the campaign any more. Returns where it is.
+    ///
+    /// # Errors
+    /// If it cannot be moved.
+    pub fn abandon(&self, run_id: &str) -> Result<PathBuf, DirError> {
+        let aside = self.abandoned_dir();
+        fs::create_dir_all(&aside).map_err(io_error("create", &aside))?;
+        let free = |n: &u32| fs::symlink_metadata(aside.join(format!("{run_id}-{n}"))).is_err();
+        let n = (1..).find(free).unwrap_or(u32::MAX);
+        let to = aside.join(format!("{run_id}-{n}"));
+        let from = self.run_path(run_id);
+        fs::rename(&from, &to).map_err(io_error("move aside", &from))?;
+        Ok(to)
+    }
+
     /// Where the run of that name is.
     #[must_use]
     pub fn run_path(&self, run_id: &str) -> PathBuf {
@@ -109,6 +187,12 @@ impl CampaignDir {
     #[must_use]
     pub fn runs_dir(&self) -> PathBuf {
         self.path.join("runs")
+    }
+
+    /// `abandoned/`: runs that were interrupted, and made again. Nothing analyses them.
+    #[must_use]
+    pub fn abandoned_dir(&self) -> PathBuf {
+        self.path.join("abandoned")
     }
 
     /// `metrics.csv`: a row per run and router.

@@ -40,6 +40,8 @@ pub enum FindingKind {
     StillDisconnected,
     /// The second actuator of a failure acted more than 1 ms after the first.
     FailureSkew,
+    /// The first table transfer was over before the failure that was to come within it.
+    TransferOver,
     /// The failure was applied and its effect never seen.
     NotConfirmed,
     /// A record could not be written (disk full, permission).
@@ -52,6 +54,10 @@ pub enum FindingKind {
     CpuPressure,
     /// An octet stream of a BGP session has a gap: an update may be missing from the counts.
     CaptureGap,
+    /// The data-plane probe was late, or lost packets to its own machinery.
+    ProbeImpaired,
+    /// The data-plane probe and the routing tables tell different disconnections of a router.
+    ProbeDisagrees,
     /// The run failed, was aborted, or is still under way.
     Incomplete,
 }

@@ -6,9 +6,12 @@ use serde::{Deserialize, Serialize};
 use topologies::{FailureKind, Strategy};
 
 use crate::finding::Finding;
+use crate::realised::RealisedMrai;
 
 /// Version of the run-directory format; see docs/run-directory.md.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
+/// The oldest version that can still be read: what came later has a default.
+pub const OLDEST_SCHEMA_VERSION: u32 = 1;
 
 /// How far a run has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -108,6 +111,9 @@ pub struct Manifest {
     pub injector_version: String,
     /// Configured MRAI, seconds.
     pub mrai_s: f64,
+    /// What MRAI the routers realised, if the run was to measure that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realised_mrai: Option<RealisedMrai>,
     /// Version of flaplab.
     pub tool_version: String,
     /// Commit that flaplab was built from; `unknown` outside a checkout.

@@ -13,7 +13,7 @@ use topologies::{FailureKind, Strategy, TopologyKind};
 /// `results/reference/surton2014.yaml`, as it was when this program was built.
 pub const SURTON2014_YAML: &str = include_str!("../reference/surton2014.yaml");
 
-/// The figures of Surton (2014), chapter 3.
+/// The figures of Surton (2014), chapters 3 and 4.
 #[must_use]
 pub fn surton2014() -> &'static Reference {
     static PARSED: LazyLock<Reference> = LazyLock::new(|| {
@@ -37,6 +37,10 @@ pub struct Reference {
     pub setup: Setup,
     /// The figures.
     pub values: Vec<PublishedValue>,
+    /// What the benchmarks of TCPR were made on.
+    pub benchmark_quotations: Vec<Quotation>,
+    /// The tables of the benchmarks of TCPR.
+    pub benchmarks: Vec<PublishedBenchmark>,
 }
 
 /// A publication.
@@ -51,8 +55,8 @@ pub struct Source {
     pub kind: String,
     /// When.
     pub date: String,
-    /// Which chapter.
-    pub chapter: u32,
+    /// Which chapters.
+    pub chapters: String,
 }
 
 /// What the figures were measured with.
@@ -150,6 +154,47 @@ pub struct PublishedValue {
     /// The section it stands in.
     pub section: String,
     /// The sentence it was taken from.
+    pub quotation: String,
+}
+
+impl PublishedValue {
+    /// The number as the text states it: `> 15`, `> none + 100`.
+    #[must_use]
+    pub fn stated(&self) -> String {
+        let relation = match self.relation {
+            Relation::Exactly => String::new(),
+            other => format!("{other} "),
+        };
+        let base = self
+            .relative_to
+            .map_or(String::new(), |strategy| format!("{strategy} + "));
+        format!("{relation}{base}{}", self.value)
+    }
+}
+
+/// One row of a table of the benchmarks of TCPR.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedBenchmark {
+    /// The table, which the study counts among the figures.
+    pub figure: u32,
+    /// The benchmark of ours that stands beside it, ...
+    pub benchmark: String,
+    /// ... what it measures, ...
+    pub course: String,
+    /// ... and how TCPR stands to it there.
+    pub case: String,
+    /// Whether ours measures the same.
+    pub same_measure: bool,
+    /// Mean.
+    pub value: f64,
+    /// Standard deviation.
+    pub deviation: f64,
+    /// Unit of both.
+    pub unit: String,
+    /// The section it stands in.
+    pub section: String,
+    /// The row as it stands.
     pub quotation: String,
 }
 

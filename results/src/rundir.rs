@@ -15,7 +15,7 @@ use topologies::{ResolvedScenario, Topology};
 use crate::event::Event;
 use crate::finding::Finding;
 use crate::log::{EventLog, FindingLog, Lines, read_lines};
-use crate::manifest::{Manifest, SCHEMA_VERSION};
+use crate::manifest::{Manifest, OLDEST_SCHEMA_VERSION, SCHEMA_VERSION};
 use crate::storage::{DirError, check_name, create_new_dir, io_error, read_text, write_atomically};
 
 /// One run directory, by its path. Cheap: nothing is held open.
@@ -126,6 +126,18 @@ impl RunDir {
         self.node_dir(node).join("bgp.pcap")
     }
 
+    /// `probe-sent.csv`.
+    #[must_use]
+    pub fn probe_sent(&self) -> PathBuf {
+        self.path.join("probe-sent.csv")
+    }
+
+    /// `nodes/NODE/probe-received.csv`; NODE is the injector.
+    #[must_use]
+    pub fn probe_received(&self, injector: &str) -> PathBuf {
+        self.node_dir(injector).join("probe-received.csv")
+    }
+
     /// `nodes/NODE/config/`.
     #[must_use]
     pub fn config_dir(&self, node: &str) -> PathBuf {
@@ -209,13 +221,15 @@ impl RunDir {
         let value: Value = serde_json::from_str(&text).map_err(|e| parse_error(&path, e))?;
         // Before anything else: another version may differ in every other key.
         let found = value.get("schema_version").and_then(Value::as_u64);
+        let readable = u64::from(OLDEST_SCHEMA_VERSION)..=u64::from(SCHEMA_VERSION);
         match found {
-            Some(v) if v == u64::from(SCHEMA_VERSION) => {
+            Some(v) if readable.contains(&v) => {
                 serde_json::from_str(&text).map_err(|e| parse_error(path, e))
             }
             Some(found) => Err(DirError::SchemaVersion {
                 path,
                 found,
+                oldest: OLDEST_SCHEMA_VERSION,
                 supported: SCHEMA_VERSION,
             }),
             None => Err(parse_error(path, "it has no `schema_version`")),

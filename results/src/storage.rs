@@ -1,10 +1,10 @@
 //! What goes wrong with files and directories, said so that the reader knows what to do; and
 //! writing a file so that it is there whole or not at all.
 //!
-//! *Assumes* a POSIX file system. *Guarantees* that every error names the path, what was being
+//! *Assumes* a POSIX file system with locks (flock). *Guarantees* that every error names the path, what was being
 //! done to it, and the remedy.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,9 +13,17 @@ use std::path::{Path, PathBuf};
 pub enum DirError {
     /// It is there already, and nothing is ever overwritten.
     #[error(
-        "{} exists already and is not overwritten: name another directory, or remove this one first", path.display()
+        "{} exists already, is no campaign to go on with, and is not overwritten: name another directory, or remove this one first", path.display()
     )]
     Exists {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Another process adds to it.
+    #[error(
+        "another flaplab is at work in {}: wait until it has ended (nothing is lost then, and this command goes on from there), or name another directory", path.display()
+    )]
+    InUse {
         /// The directory.
         path: PathBuf,
     },
@@ -57,13 +65,15 @@ pub enum DirError {
     },
     /// It was written in another version of the format.
     #[error(
-        "{} is of schema version {found}, and this flaplab reads version {supported}: use the flaplab that made it (`tool_version` and `tool_commit` in the file name it)", path.display()
+        "{} is of schema version {found}, and this flaplab reads versions {oldest} to {supported}: use the flaplab that made it (`tool_version` and `tool_commit` in the file name it)", path.display()
     )]
     SchemaVersion {
         /// The manifest.
         path: PathBuf,
         /// Its version.
         found: u64,
+        /// The oldest that is read.
+        oldest: u32,
         /// Ours.
         supported: u32,
     },
@@ -106,6 +116,40 @@ fn remedy(e: &io::Error) -> &'static str {
         io::ErrorKind::ReadOnlyFilesystem => "; name a directory on a writable one (--out)",
         io::ErrorKind::NotFound => "; check the path, and that the run got as far as writing this",
         _ => "",
+    }
+}
+
+/// A directory that one process at a time writes to. The kernel lets go of it when that process
+/// ends, by SIGKILL too: nothing is left to be cleaned up, and no number of a process can be
+/// mistaken for another's.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Its file in the directory; empty, and without a meaning of its own.
+    pub const NAME: &str = ".lock";
+
+    /// Takes it at once or not at all.
+    ///
+    /// # Errors
+    /// [`DirError::InUse`] if another process has it; otherwise if the file cannot be made.
+    pub fn take(dir: &Path) -> Result<Self, DirError> {
+        let path = dir.join(Self::NAME);
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(io_error("lock", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(DirError::InUse {
+                path: dir.to_owned(),
+            }),
+            Err(TryLockError::Error(source)) => Err(io_error("lock", &path)(source)),
+        }
     }
 }
 

@@ -26,6 +26,8 @@ pub enum LinkType {
 const SLL_HEADER: usize = 16;
 /// Octets of a cooked header of version 2.
 const SLL2_HEADER: usize = 20;
+/// Device type of a loopback device.
+const ARPHRD_LOOPBACK: u16 = 772;
 
 impl LinkType {
     /// The link type of that LINKTYPE (or, as libpcap's `pcap_datalink` gives it, DLT) number.
@@ -39,6 +41,18 @@ impl LinkType {
             276 => Some(Self::LinuxSll2),
             _ => None,
         }
+    }
+
+    /// Whether a packet of this link type was captured on a loopback device, as far as its header
+    /// says: a cooked header has the device's ARPHRD number (linux/if_arp.h).
+    #[must_use]
+    pub fn is_loopback(self, packet: &[u8]) -> bool {
+        let at = match self {
+            Self::LinuxSll => 2,
+            Self::LinuxSll2 => 8,
+            Self::Ethernet | Self::Raw => return false,
+        };
+        packet.get(at..at + 2) == Some(&ARPHRD_LOOPBACK.to_be_bytes()[..])
     }
 
     /// Its LINKTYPE number, as files hold it.
@@ -123,5 +137,22 @@ impl<'a> Segment<'a> {
             payload: captured.get(tcp.slice().len()..)?,
             not_captured: total.saturating_sub(datagram.len()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cooked_header_tells_a_loopback_device_from_others() {
+        // Packet type, device type, then what does not matter here.
+        let sll = |device: u16| [&[0, 4][..], &device.to_be_bytes(), &[0; 12]].concat();
+        assert!(LinkType::LinuxSll.is_loopback(&sll(ARPHRD_LOOPBACK)));
+        assert!(!LinkType::LinuxSll.is_loopback(&sll(1)), "Ethernet");
+        let sll2 = |device: u16| [&[0; 8][..], &device.to_be_bytes(), &[0; 10]].concat();
+        assert!(LinkType::LinuxSll2.is_loopback(&sll2(ARPHRD_LOOPBACK)));
+        assert!(!LinkType::LinuxSll2.is_loopback(&sll2(1)));
+        assert!(!LinkType::LinuxSll.is_loopback(&[0, 4]), "cut short");
     }
 }

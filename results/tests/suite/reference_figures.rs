@@ -57,3 +57,22 @@ fn an_unknown_key_is_refused_with_its_place() {
     assert!(error.contains("units"), "{error}");
     assert!(error.contains("line"), "{error}");
 }
+
+#[test]
+fn the_tables_of_tcpr_are_there_as_the_rows_quote_them() {
+    let rows = &surton2014().benchmarks;
+    let figures: Vec<u32> = rows.iter().map(|r| r.figure).collect();
+    assert_eq!(
+        figures,
+        [21, 21, 22, 22, 22, 23, 23, 23, 24, 24, 24, 25, 25]
+    );
+    for row in rows {
+        let numbers: Vec<f64> = row
+            .quotation
+            .split(' ')
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        assert_eq!(numbers[..2], [row.value, row.deviation], "{row:?}");
+        assert_eq!(row.same_measure, row.figure <= 22);
+    }
+}

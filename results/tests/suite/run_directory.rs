@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use results::{CampaignDir, DirError, RunDir, Status};
+use results::realised::{MraiRound, RealisedMrai, Spread};
+use results::{CampaignDir, DirError, Manifest, RunDir, Status};
 
 use crate::samples::{event, finding, manifest, scenario, topology};
 
@@ -54,6 +55,8 @@ fn the_files_have_the_documented_names() {
         run.findings_path(),
         run.routes_rtmon("r1"),
         run.bgp_pcap("r1"),
+        run.probe_sent(),
+        run.probe_received("injector"),
         run.config_dir("r1"),
         run.log_dir("r1"),
     ];
@@ -65,6 +68,8 @@ fn the_files_have_the_documented_names() {
         "findings.jsonl",
         "nodes/r1/routes.rtmon",
         "nodes/r1/bgp.pcap",
+        "probe-sent.csv",
+        "nodes/injector/probe-received.csv",
         "nodes/r1/config",
         "nodes/r1/log",
     ];
@@ -94,6 +99,72 @@ fn the_manifest_and_the_topology_have_the_documented_keys() {
     assert_eq!(e["kind"], "failure");
     assert_eq!(e["phase"], "applied");
     assert_eq!(e["dead_link"]["b"], "r1");
+}
+
+#[test]
+fn a_campaign_is_claimed_by_one_at_a_time_and_let_go_with_its_claim() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("c");
+    let claim = CampaignDir::claim(&path, "a").unwrap();
+    assert!(!claim.resumed);
+    let error = CampaignDir::claim(&path, "a").unwrap_err();
+    assert!(matches!(&error, DirError::InUse { path: p } if *p == path));
+    assert!(error.to_string().contains("another flaplab is at work"));
+    drop(claim);
+    let claim = CampaignDir::claim(&path, "b").unwrap();
+    assert!(claim.resumed);
+    assert_eq!(
+        claim.dir.scenario_text().unwrap(),
+        "a",
+        "the first text stays"
+    );
+}
+
+#[test]
+fn a_campaign_killed_while_it_was_made_is_finished() {
+    let temp = tempfile::tempdir().unwrap();
+    // What is there after each step: the directory, the lock, the text, `runs/`.
+    let steps: [&[&str]; 4] = [
+        &[],
+        &[".lock"],
+        &[".lock", "scenario.yaml.tmp"],
+        &[".lock", "scenario.yaml"],
+    ];
+    for (i, files) in steps.iter().enumerate() {
+        let path = temp.path().join(i.to_string());
+        fs::create_dir(&path).unwrap();
+        for file in *files {
+            fs::write(path.join(file), "half").unwrap();
+        }
+        let claim = CampaignDir::claim(&path, "whole").unwrap();
+        assert!(!claim.resumed);
+        assert_eq!(claim.dir.scenario_text().unwrap(), "whole");
+        assert_eq!(CampaignDir::open(&path).unwrap().runs().unwrap(), []);
+    }
+}
+
+#[test]
+fn a_directory_that_is_no_campaign_is_not_claimed() {
+    let temp = tempfile::tempdir().unwrap();
+    for files in [
+        &["metrics.csv"][..],
+        &["scenario.yaml"],
+        &[".lock", "notes"],
+    ] {
+        let path = temp.path().join(files.concat());
+        fs::create_dir(&path).unwrap();
+        for file in files {
+            fs::write(path.join(file), "precious").unwrap();
+        }
+        let error = CampaignDir::claim(&path, "x").unwrap_err();
+        assert!(matches!(error, DirError::Exists { .. }), "{files:?}");
+        assert_eq!(fs::read_dir(&path).unwrap().count(), files.len());
+    }
+    let file = temp.path().join("file");
+    fs::write(&file, "precious").unwrap();
+    let error = CampaignDir::claim(&file, "x").unwrap_err();
+    assert!(matches!(error, DirError::Exists { .. }));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
 }
 
 #[test]
@@ -254,6 +325,58 @@ fn another_schema_version_is_named_with_the_remedy() {
             DirError::Parse { .. }
         ));
     }
+}
+
+#[test]
+fn a_manifest_of_version_1_is_still_read() {
+    let temp = tempfile::tempdir().unwrap();
+    let run = RunDir::create(temp.path().join("r")).unwrap();
+    let mut value = serde_json::to_value(manifest()).unwrap();
+    value["schema_version"] = 1.into();
+    assert!(value.get("realised_mrai").is_none(), "it had no such key");
+    fs::write(run.manifest_path(), value.to_string()).unwrap();
+    let read = run.manifest().unwrap();
+    assert_eq!((read.schema_version, read.realised_mrai), (1, None));
+    value["schema_version"] = 0.into();
+    fs::write(run.manifest_path(), value.to_string()).unwrap();
+    let error = run.manifest().unwrap_err().to_string();
+    assert!(error.contains("reads versions 1 to 2"), "{error}");
+}
+
+#[test]
+fn a_realised_mrai_is_the_least_the_median_and_the_greatest_of_its_rounds() {
+    let round = |s: f64| MraiRound {
+        first_announcement_s: s,
+        second_announcement_s: 2.0 * s,
+        announcement_interval_s: 3.0 * s,
+        withdrawal_s: 4.0 * s,
+        withdrawal_behind_announcement_s: 5.0 * s,
+    };
+    let spread = |min_s, median_s, max_s| Spread {
+        min_s,
+        median_s,
+        max_s,
+    };
+    let odd = RealisedMrai::of("r1", "r2", &[3.0, 1.0, 5.0].map(round)).unwrap();
+    assert_eq!(odd.rounds, 3);
+    assert_eq!(odd.first_announcement, spread(1.0, 3.0, 5.0));
+    assert_eq!(odd.second_announcement, spread(2.0, 6.0, 10.0));
+    assert_eq!(odd.announcement_interval, spread(3.0, 9.0, 15.0));
+    assert_eq!(odd.withdrawal, spread(4.0, 12.0, 20.0));
+    let behind = odd.withdrawal_behind_announcement;
+    assert_eq!(behind, spread(5.0, 15.0, 25.0));
+    let even = RealisedMrai::of("r1", "r2", &[4.0, 1.0].map(round)).unwrap();
+    assert_eq!(even.first_announcement, spread(1.0, 2.5, 4.0));
+    assert_eq!(RealisedMrai::of("r1", "r2", &[]), None);
+
+    let temp = tempfile::tempdir().unwrap();
+    let run = RunDir::create(temp.path().join("r")).unwrap();
+    let whole = Manifest {
+        realised_mrai: Some(odd),
+        ..manifest()
+    };
+    run.write_manifest(&whole).unwrap();
+    assert_eq!(run.manifest().unwrap(), whole);
 }
 
 #[test]

@@ -7,9 +7,9 @@ use results::{
     SCHEMA_VERSION, Severity, Status,
 };
 use topologies::{
-    Deadlines, FailureKind, FailureSettings, Filler, InjectorKind, InjectorSettings, Link,
-    LinkRole, Node, NodeRole, ResolvedScenario, RouterKind, RouterSettings, Span, Strategy,
-    Topology, TopologyKind,
+    Deadlines, FailureKind, FailureSettings, FailureTime, Filler, InjectorKind, InjectorSettings,
+    Link, LinkRole, Node, NodeRole, ResolvedScenario, RouterKind, RouterSettings, Span, Strategy,
+    TcprFate, Topology, TopologyKind,
 };
 
 pub(crate) fn manifest() -> Manifest {
@@ -29,6 +29,7 @@ pub(crate) fn manifest() -> Manifest {
         injector: "exabgp".into(),
         injector_version: "4.2.21".into(),
         mrai_s: 5.0,
+        realised_mrai: None,
         tool_version: "0.1.0".into(),
         tool_commit: "unknown".into(),
         host: Host {
@@ -87,6 +88,7 @@ pub(crate) fn scenario() -> ResolvedScenario {
         seed: u64::MAX,
         router: RouterSettings {
             kind: RouterKind::Frr,
+            path: None,
             mrai: span(5.0),
             connect_retry: span(1.0),
             keepalive: span(30.0),
@@ -101,18 +103,26 @@ pub(crate) fn scenario() -> ResolvedScenario {
             filler: Some(Filler {
                 count: 20_000,
                 rate_per_s: 200,
+                initial_rate_per_s: 2_000,
             }),
         },
         failure: FailureSettings {
             kind: FailureKind::Correlated,
             phase: span(4.321_987_654),
             detect_delay: Span::ZERO,
+            when: FailureTime::Settled,
+            restart_delay: Span::ZERO,
+            kills: 1,
+            kill_interval: Span::ZERO,
+            tcpr: TcprFate::Survives,
+            rounds: 5,
         },
         deadlines: Deadlines {
             established: span(30.0),
             settled: span(60.0),
             quiet: span(600.0),
         },
+        data_plane_probe: false,
         topology: topology(),
     }
 }
