@@ -129,6 +129,7 @@ async fn carry_out(
         error: ending.error,
         findings: ending.closed.findings,
         recorders: ending.closed.recorders,
+        realised_mrai: ending.closed.realised_mrai,
     }
 }
 
@@ -165,6 +166,7 @@ async fn stay(mut lab: Lab, orders: &Orders, reports: &UnboundedSender<Report>) 
         error,
         findings: closed.findings,
         recorders: closed.recorders,
+        realised_mrai: None,
     }
 }
 
@@ -174,5 +176,6 @@ fn failed(error: &LabError) -> Outcome {
         error: Some(error.to_string()),
         findings: Vec::new(),
         recorders: std::collections::BTreeMap::new(),
+        realised_mrai: None,
     }
 }

@@ -1,9 +1,10 @@
 //! A campaign: the runs of one scenario over its arms, some at a time, each in a capsule of its
 //! own.
 //!
-//! *Assumes* a tokio runtime. *Guarantees* that an existing directory is never written to, that
-//! every run that was begun ends with a manifest that says how, and that arms are interleaved, so
-//! that a drift of the machine hits all alike.
+//! *Assumes* a tokio runtime. *Guarantees* that a directory which is no campaign of this scenario is
+//! never written to, that a campaign which is there is gone on with where it ended, that every run
+//! that was begun ends with a manifest that says how, and that arms are interleaved, so that a
+//! drift of the machine hits all alike.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +13,10 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
-use results::{CampaignDir, Clock, DirError, Finding, Manifest, RunDir, SCHEMA_VERSION, Status};
+use results::{
+    CampaignDir, ClaimedCampaign, Clock, DirError, Finding, Manifest, RunDir, SCHEMA_VERSION,
+    Status,
+};
 use thiserror::Error;
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use topologies::{ResolvedScenario, Scenario};
@@ -21,6 +25,7 @@ use crate::capsule::{Capsule, SpawnError};
 use crate::clock;
 use crate::network::SYSCTLS;
 use crate::protocol::{Assignment, Order, Outcome, Purpose, Report, Stage};
+use crate::resume::{self, Make, ResumeError, Resumed};
 use crate::versions::{self, VersionError, Versions};
 
 /// How long a lab may take to close its records once it is told to.
@@ -35,11 +40,23 @@ pub enum CampaignError {
     /// The campaign's directory.
     #[error(transparent)]
     Dir(#[from] DirError),
+    /// What is in it already.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
 }
 
 /// What happens in a campaign.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CampaignEvent {
+    /// A campaign that was begun before goes on.
+    Resumed {
+        /// Number of runs that are complete, of those asked for.
+        there: usize,
+        /// Names of those that were interrupted and moved to `abandoned/`.
+        abandoned: Vec<String>,
+        /// In what those that are complete were made otherwise than those to come.
+        otherwise: Vec<String>,
+    },
     /// A run begins.
     Begun {
         /// Its name.
@@ -94,6 +111,8 @@ pub struct CampaignPlan {
 /// How the runs of a campaign ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
+    /// Complete when the campaign was gone on with.
+    pub there: usize,
     /// Complete; the analysis judges whether they are valid.
     pub complete: usize,
     /// Failed.
@@ -106,7 +125,7 @@ pub struct Tally {
 
 struct Shared {
     plan: CampaignPlan,
-    campaign: CampaignDir,
+    campaign: ClaimedCampaign,
     versions: Versions,
     /// Labs come up one at a time: sixteen at once would only share the CPUs, and disturb the
     /// labs that are being measured for longer.
@@ -118,12 +137,13 @@ struct Shared {
     halted: AtomicBool,
 }
 
-/// Carries out a campaign into the new directory `out`. When `stop` becomes true, runs under way
-/// are closed in order and no more are begun. The name of a run on `release` ends its kept lab.
+/// Carries out a campaign into the directory `out`, or what is missing of it there. When `stop`
+/// becomes true, runs under way are closed in order and no more are begun. The name of a run on
+/// `release` ends its kept lab.
 ///
 /// # Errors
-/// If a program is missing or the directory exists or cannot be written. A run that fails is no
-/// error: it is counted.
+/// If a program is missing, or the directory is another's, in use, or cannot be written. A run that
+/// fails is no error: it is counted.
 pub async fn carry_out(
     plan: CampaignPlan,
     out: &Path,
@@ -140,8 +160,14 @@ pub async fn carry_out(
         return Ok(Tally::default());
     };
     let versions = versions::versions(first)?;
-    let campaign = CampaignDir::create(out, plan.scenario.text())?;
+    let campaign = CampaignDir::claim(out, plan.scenario.text())?;
     let jobs = plan.jobs.max(1);
+    let mut tally = Tally::default();
+    let resumed = if campaign.resumed {
+        Some(resume::resume(&campaign.dir, &plan.scenario, runs.clone())?)
+    } else {
+        None
+    };
     let shared = Arc::new(Shared {
         plan,
         campaign,
@@ -152,7 +178,14 @@ pub async fn carry_out(
         release,
         halted: AtomicBool::new(false),
     });
-    let mut tally = Tally::default();
+    let runs = match resumed {
+        None => runs,
+        Some(resumed) => {
+            tally.there = resumed.there;
+            shared.tell_resumed(&resumed);
+            resumed.missing
+        }
+    };
     let mut refused = None;
     let mut ended = stream::iter(runs)
         .map(|scenario| {
@@ -191,7 +224,7 @@ impl Shared {
         let clock = clock::begin();
         let run_id = scenario.run_id();
         let mut manifest = self.manifest(&scenario, clock);
-        let run = self.campaign.create_run(&run_id)?;
+        let run = self.campaign.dir.create_run(&run_id)?;
         run.write_topology(&scenario.topology)?;
         run.write_scenario(&scenario)?;
         run.write_manifest(&manifest)?;
@@ -210,11 +243,13 @@ impl Shared {
             error: Some(e.to_string()),
             findings: run.findings().map(|l| l.items).unwrap_or_default(),
             recorders: std::collections::BTreeMap::new(),
+            realised_mrai: None,
         });
         manifest.status = outcome.status;
         manifest.error = outcome.error.clone();
         manifest.ended_at = Some(Timestamp::now().to_string());
         manifest.recorders = outcome.recorders.clone();
+        manifest.realised_mrai = outcome.realised_mrai.clone();
         manifest.findings = outcome.findings.clone();
         if let Err(e) = run.seal(&manifest) {
             // The run counts as failed, and the others go on: what they record may be whole.
@@ -306,6 +341,26 @@ impl Shared {
         Ok(outcome)
     }
 
+    /// Tells what is there. Runs made by another flaplab or with another router stand beside ours in
+    /// the same arm: that is said, too.
+    fn tell_resumed(&self, resumed: &Resumed) {
+        let next = resumed.missing.first().map(|run| {
+            let clock = Clock {
+                wall_minus_mono_ns: 0,
+            };
+            Make::of(&self.manifest(run, clock))
+        });
+        let otherwise = next.map_or_else(Vec::new, |ours| {
+            let differ = resumed.makes.iter().flat_map(|m| m.differences(&ours));
+            differ.collect()
+        });
+        self.tell(CampaignEvent::Resumed {
+            there: resumed.there,
+            abandoned: resumed.abandoned.clone(),
+            otherwise,
+        });
+    }
+
     /// If nobody listens, nobody wants to know.
     fn tell(&self, event: CampaignEvent) {
         let _ = self.events.send(event);
@@ -328,6 +383,7 @@ impl Shared {
             injector: self.versions.injector.clone(),
             injector_version: self.versions.injector_version.clone(),
             mrai_s: scenario.router.mrai.as_secs_f64(),
+            realised_mrai: None,
             tool_version: self.plan.tool_version.clone(),
             tool_commit: self.plan.tool_commit.clone(),
             host: versions::host(),

@@ -12,6 +12,9 @@ use crate::netns::Namespace;
 use crate::network;
 use crate::protocol::{Order, Report};
 use crate::record;
+use crate::router::Router;
+use crate::router::frr::Frr;
+use crate::tcpr;
 use crate::versions;
 
 /// How a check came out.
@@ -66,18 +69,16 @@ impl Check {
 
 /// Examines the machine.
 pub async fn examine() -> Vec<Check> {
-    let (bgpd, args) = crate::router::router(topologies::RouterKind::Frr).version_command();
+    let (bgpd, args) = Frr::default().version_command();
     let mut checks = vec![
         program("FRR", &bgpd, args, "frr"),
-        match versions::exabgp_version() {
-            Ok(version) => Check::ok("ExaBGP", version),
-            Err(e) => Check::bad(
-                Verdict::Missing,
-                "ExaBGP",
-                e.to_string(),
-                "run scripts/setup",
-            ),
-        },
+        optional(
+            "ExaBGP",
+            &injectors::exabgp::program(),
+            &["--version"],
+            "exabgp",
+            "for scenarios with `injector: {kind: exabgp}`",
+        ),
         program("nft", "/usr/sbin/nft", &["--version"], "nftables"),
         optional(
             "ip",
@@ -101,8 +102,8 @@ pub async fn examine() -> Vec<Check> {
     checks
 }
 
-fn program(name: &str, path: &str, args: &[&str], package: &'static str) -> Check {
-    match versions::ask(path, args, package) {
+fn program(name: &str, path: &str, args: &[&str], package: &str) -> Check {
+    match versions::ask(path, args, &versions::install(package)) {
         Ok(printed) => Check::ok(name, printed.lines().next().unwrap_or_default()),
         Err(e) => Check::bad(
             Verdict::Missing,
@@ -113,8 +114,8 @@ fn program(name: &str, path: &str, args: &[&str], package: &'static str) -> Chec
     }
 }
 
-fn optional(name: &str, path: &str, args: &[&str], package: &'static str, what_for: &str) -> Check {
-    match versions::ask(path, args, package) {
+fn optional(name: &str, path: &str, args: &[&str], package: &str, what_for: &str) -> Check {
+    match versions::ask(path, args, &versions::install(package)) {
         Ok(printed) => Check::ok(name, printed.lines().next().unwrap_or_default()),
         Err(e) => {
             let remedy = format!("install {package} {what_for}");
@@ -251,7 +252,23 @@ pub(crate) async fn examine_inside() -> Vec<Check> {
             .map(|()| "a drop rule goes in".to_owned())
             .map_err(|e| e.to_string())
     }));
+    checks.push(recovery(&namespace));
     checks
+}
+
+/// What the arm `tcpr` needs, and no other.
+fn recovery(namespace: &Namespace) -> Check {
+    let check = try_in(namespace, "TCPR", tcpr::examine);
+    if check.verdict == Verdict::Ok {
+        return check;
+    }
+    Check {
+        verdict: Verdict::Restricted,
+        remedy: "the arm tcpr cannot be run: install iptables (scripts/setup), and use a kernel with the NFQUEUE \
+                 target and SOCK_DESTROY"
+            .to_owned(),
+        ..check
+    }
 }
 
 fn try_in(

@@ -1,4 +1,4 @@
-//! Processes of a lab: FRR's daemons and the injector.
+//! Processes of a lab: the routers' daemons, the injector and TCPR.
 //!
 //! *Assumes* the lab agent's runtime. *Guarantees* that every process runs in its node's
 //! namespace with a minimal environment, that what it prints is kept in the run directory, and
@@ -76,7 +76,7 @@ pub(crate) fn start(
             program: spec.program.clone(),
         });
     }
-    let log = log_dir.join(format!("{}.log", spec.name));
+    let log = log_file(log_dir, &spec.name);
     let bad_log = |source| ProcessError::Log {
         path: log.clone(),
         source,
@@ -117,6 +117,12 @@ pub(crate) fn start(
         });
     });
     Ok(process)
+}
+
+/// Where what a process prints is kept. A process that is started again goes on in the same file.
+#[must_use]
+pub(crate) fn log_file(log_dir: &Path, name: &str) -> PathBuf {
+    log_dir.join(format!("{name}.log"))
 }
 
 fn describe(status: ExitStatus) -> String {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use results::realised::RealisedMrai;
 use results::{Clock, Finding, RecorderStats, Status};
 use serde::{Deserialize, Serialize};
 use topologies::ResolvedScenario;
@@ -97,4 +98,6 @@ pub struct Outcome {
     pub findings: Vec<Finding>,
     /// What the recorders wrote and lost, by node.
     pub recorders: BTreeMap<String, RecorderStats>,
+    /// What an MRAI probe measured.
+    pub realised_mrai: Option<RealisedMrai>,
 }

@@ -58,6 +58,22 @@ pub(crate) enum Signal {
     },
     /// The drop rule of the failure has counted a packet.
     RuleCounted,
+    /// The injector carries on a session that its predecessor began.
+    Recovered {
+        /// When, by its own clock, which is CLOCK_MONOTONIC.
+        t_mono_ns: u64,
+        /// Address of the router.
+        peer: Ipv4Addr,
+    },
+    /// The injector gives a session of its predecessor up, and begins anew.
+    LetGo {
+        /// When, by its own clock, which is CLOCK_MONOTONIC.
+        t_mono_ns: u64,
+        /// Address of the router.
+        peer: Ipv4Addr,
+        /// Why.
+        reason: String,
+    },
     /// A process ended.
     Exited {
         /// Which.

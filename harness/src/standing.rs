@@ -7,7 +7,7 @@
 
 use std::ffi::CString;
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::sync::Arc;
@@ -274,7 +274,7 @@ pub fn shell(wanted: Option<&str>, node: &str, command: &[String]) -> Result<i32
             nodes,
         });
     }
-    let pidfd = pidfd_open(lab.init_pid).map_err(system("find the lab's process"))?;
+    let pidfd = injectors::pidfd::open(lab.init_pid).map_err(system("find the lab's process"))?;
     let all = CloneFlags::CLONE_NEWUSER
         | CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
@@ -366,15 +366,4 @@ fn execute(node: &str, command: &[String]) -> StandingError {
         Ok(never) => match never {},
         Err(e) => system(format!("run {}", command.join(" ")))(e.into()),
     }
-}
-
-fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
-    // SAFETY: pidfd_open takes two integers and returns a new descriptor or -1.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    // SAFETY: the descriptor is new and nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

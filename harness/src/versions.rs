@@ -8,15 +8,21 @@ use std::process::Command;
 
 use results::Host;
 use thiserror::Error;
-use topologies::ResolvedScenario;
+use topologies::{InjectorKind, ResolvedScenario};
 
 /// A program that a scenario needs is missing or does not run.
 #[derive(Debug, Error)]
-#[error("{program} {problem}; run `scripts/setup`, or install the package {package}")]
+#[error("{program} {problem}; {remedy}")]
 pub struct VersionError {
     program: String,
     problem: String,
-    package: &'static str,
+    remedy: String,
+}
+
+/// What to do about a program that distributions have.
+#[must_use]
+pub fn install(package: &str) -> String {
+    format!("run `scripts/setup`, or install the package {package}")
 }
 
 /// The versions of what a scenario uses.
@@ -37,11 +43,18 @@ pub struct Versions {
 /// # Errors
 /// If one is missing or says nothing.
 pub fn versions(scenario: &ResolvedScenario) -> Result<Versions, VersionError> {
-    let router = crate::router::router(scenario.router.kind);
+    let router = crate::router::router(&scenario.router);
+    for program in router.programs() {
+        present(&program, &router.remedy())?;
+    }
     let (program, args) = router.version_command();
-    let printed = ask(&program, args, "frr")?;
+    let printed = ask(&program, args, &router.remedy())?;
     let router_version = router.parse_version(&printed);
-    let injector_version = exabgp_version()?;
+    let injector_version = match scenario.injector.kind {
+        // A part of this program.
+        InjectorKind::Flaplab => env!("CARGO_PKG_VERSION").to_owned(),
+        InjectorKind::Exabgp => exabgp_version()?,
+    };
     Ok(Versions {
         router: router.name().to_owned(),
         router_version: router_version.unwrap_or_else(|| "unknown".to_owned()),
@@ -55,29 +68,38 @@ pub fn versions(scenario: &ResolvedScenario) -> Result<Versions, VersionError> {
 /// # Errors
 /// If it is missing.
 pub fn exabgp_version() -> Result<String, VersionError> {
-    let printed = ask(&injectors::exabgp::program(), &["--version"], "exabgp")?;
+    let program = injectors::exabgp::program();
+    let printed = ask(&program, &["--version"], &install("exabgp"))?;
     // "ExaBGP : 4.2.21"
     let line = printed.lines().find_map(|l| l.strip_prefix("ExaBGP : "));
     Ok(line.map_or_else(|| "unknown".to_owned(), |v| v.trim().to_owned()))
+}
+
+fn present(program: &str, remedy: &str) -> Result<(), VersionError> {
+    match Path::new(program).exists() {
+        true => Ok(()),
+        false => Err(VersionError {
+            program: program.to_owned(),
+            problem: "is not installed".to_owned(),
+            remedy: remedy.to_owned(),
+        }),
+    }
 }
 
 /// What a program prints when run with `args`.
 ///
 /// # Errors
 /// If it is missing or does not run.
-pub fn ask(program: &str, args: &[&str], package: &'static str) -> Result<String, VersionError> {
-    let failed = |problem: String| VersionError {
-        program: program.to_owned(),
-        problem,
-        package,
-    };
-    if !Path::new(program).exists() {
-        return Err(failed("is not installed".to_owned()));
-    }
+pub fn ask(program: &str, args: &[&str], remedy: &str) -> Result<String, VersionError> {
+    present(program, remedy)?;
     let output = Command::new(program)
         .args(args)
         .output()
-        .map_err(|e| failed(format!("does not run ({e})")))?;
+        .map_err(|e| VersionError {
+            program: program.to_owned(),
+            problem: format!("does not run ({e})"),
+            remedy: remedy.to_owned(),
+        })?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 

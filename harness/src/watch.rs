@@ -25,6 +25,19 @@ pub(crate) enum Goal {
     Quiet,
     /// Quiet, and every router has the destination.
     Settled,
+    /// All sessions are Established and every router has the destination, while the first
+    /// transfer of the table may still go on.
+    Reachable,
+}
+
+impl Goal {
+    fn needs_the_destination(self) -> bool {
+        matches!(self, Goal::Settled | Goal::Reachable)
+    }
+
+    fn needs_quiet(self) -> bool {
+        matches!(self, Goal::Settled | Goal::Quiet)
+    }
 }
 
 /// A session of the injector that owes its End-of-RIB.
@@ -34,8 +47,22 @@ struct Debt {
     peer: Ipv4Addr,
     /// When the router saw the session come up; `None` while it is down.
     up_at_ns: Option<u64>,
-    /// Whether End-of-RIB was seen.
-    paid: bool,
+    /// When the last session was lost: what was sent before is of no worth since.
+    owed_since_ns: u64,
+    /// When End-of-RIB was last sent.
+    paid_at_ns: Option<u64>,
+}
+
+impl Debt {
+    /// Whatever order the log's and the packets' signals come in, their times decide.
+    fn is_paid(&self) -> bool {
+        self.paid_at_ns.is_some_and(|t| t >= self.owed_since_ns)
+    }
+
+    fn session_lost(&mut self, t_ns: u64) {
+        self.up_at_ns = None;
+        self.owed_since_ns = self.owed_since_ns.max(t_ns);
+    }
 }
 
 /// What was seen of a lab so far.
@@ -77,7 +104,8 @@ impl Watch {
                     Debt {
                         peer: e.peer_addr,
                         up_at_ns: None,
-                        paid: false,
+                        owed_since_ns: 0,
+                        paid_at_ns: None,
                     },
                 )
             })
@@ -102,12 +130,11 @@ impl Watch {
         self.last_activity_ns = now_ns;
     }
 
-    /// The injector was killed: its sessions are down, whatever the logs say yet, and its next
-    /// start owes End-of-RIB on each.
-    pub(crate) fn injector_killed(&mut self) {
+    /// The injector was killed, and nothing recovers its sessions: they are down, whatever the
+    /// logs say yet, and its next start owes End-of-RIB on each.
+    pub(crate) fn sessions_lost(&mut self, t_ns: u64) {
         for (&own, debt) in &mut self.debts {
-            debt.paid = false;
-            debt.up_at_ns = None;
+            debt.session_lost(t_ns);
             for (key, up) in &mut self.sessions {
                 if key.1 == own {
                     *up = false;
@@ -116,12 +143,27 @@ impl Watch {
         }
     }
 
+    /// The link of the session with this address of the injector is dead for good: nothing is
+    /// waited for on it any more.
+    pub(crate) fn link_lost(&mut self, own: Ipv4Addr) {
+        self.debts.remove(&own);
+        self.sessions.retain(|(_, peer), _| *peer != own);
+    }
+
+    /// Whether a router's session is up, as far as its log has told.
+    #[must_use]
+    pub(crate) fn is_up(&self, node: &str, peer: Ipv4Addr) -> bool {
+        self.sessions
+            .get(&(node.to_owned(), peer))
+            .is_some_and(|up| *up)
+    }
+
     /// Whether there is an action, or its effect, that the quiet must wait for.
     pub(crate) fn set_pending(&mut self, pending: bool) {
         self.pending = pending;
     }
 
-    /// Takes note of a signal. `Exited` and `Found` are no matter of this watch.
+    /// Takes note of a signal. What processes tell is no matter of this watch.
     pub(crate) fn note(&mut self, signal: &Signal) {
         match signal {
             Signal::Session {
@@ -135,7 +177,11 @@ impl Watch {
                     *session = *up;
                 }
                 if let Some(debt) = self.debts.get_mut(peer) {
-                    debt.up_at_ns = up.then_some(*t_mono_ns);
+                    if *up {
+                        debt.up_at_ns = Some(*t_mono_ns);
+                    } else {
+                        debt.session_lost(*t_mono_ns);
+                    }
                 }
             }
             Signal::Route {
@@ -158,12 +204,16 @@ impl Watch {
                 if let Some(debt) = self.debts.get_mut(src)
                     && debt.peer == *dst
                 {
-                    debt.paid = true;
+                    debt.paid_at_ns = Some(*t_mono_ns);
                     // What the helper kept for this long may go now: the quiet begins here.
                     self.active(*t_mono_ns);
                 }
             }
-            Signal::RuleCounted | Signal::Exited { .. } | Signal::Found(_) => {}
+            Signal::RuleCounted
+            | Signal::Exited { .. }
+            | Signal::Recovered { .. }
+            | Signal::LetGo { .. }
+            | Signal::Found(_) => {}
         }
     }
 
@@ -190,17 +240,17 @@ impl Watch {
         if self.sessions_up() < self.sessions.len() {
             return None;
         }
-        if goal == Goal::Established {
-            return Some(0);
-        }
-        if goal == Goal::Settled && !self.has_destination.values().all(|has| *has) {
+        if goal.needs_the_destination() && !self.has_destination.values().all(|has| *has) {
             return None;
+        }
+        if !goal.needs_quiet() {
+            return Some(0);
         }
         if self.pending {
             return None;
         }
         let mut quiet_since = self.last_activity_ns;
-        for debt in self.debts.values().filter(|d| !d.paid) {
+        for debt in self.debts.values().filter(|d| !d.is_paid()) {
             quiet_since = quiet_since.max(debt.up_at_ns? + self.stale_path_ns);
         }
         Some(quiet_since + self.quiet_ns + LATENCY_NS)
@@ -230,20 +280,20 @@ impl Watch {
                 self.sessions.len()
             ));
         }
-        if goal != Goal::Established {
-            let lacking: Vec<&str> = self
-                .has_destination
-                .iter()
-                .filter(|(_, has)| !**has)
-                .map(|(node, _)| node.as_str())
-                .collect();
-            if goal == Goal::Settled && !lacking.is_empty() {
-                missing.push(format!(
-                    "no route to the destination at {}",
-                    lacking.join(", ")
-                ));
-            }
-            for debt in self.debts.values().filter(|d| !d.paid) {
+        let lacking: Vec<&str> = self
+            .has_destination
+            .iter()
+            .filter(|(_, has)| !**has)
+            .map(|(node, _)| node.as_str())
+            .collect();
+        if goal.needs_the_destination() && !lacking.is_empty() {
+            missing.push(format!(
+                "no route to the destination at {}",
+                lacking.join(", ")
+            ));
+        }
+        if goal.needs_quiet() {
+            for debt in self.debts.values().filter(|d| !d.is_paid()) {
                 missing.push(format!("no End-of-RIB from the injector to {}", debt.peer));
             }
             if self.pending {
@@ -260,135 +310,4 @@ impl Watch {
 }
 
 #[cfg(test)]
-mod tests {
-    use topologies::{Scenario, Strategy};
-
-    use super::*;
-
-    const SECOND: u64 = 1_000_000_000;
-    const QUIET: u64 = 11 * SECOND + LATENCY_NS;
-
-    fn scenario() -> ResolvedScenario {
-        let text = "schema: 1\nname: two\ntopology: {kind: chain, size: 2}\nfailure: {kind: control}\n\
-                    router: {kind: frr, mrai: 5s}\n";
-        Scenario::parse(text, "two.yaml")
-            .expect("it is valid")
-            .resolve(Strategy::GracefulRestart, 0)
-    }
-
-    /// Brings up all sessions at once, at `t`.
-    fn establish(watch: &mut Watch, t: u64) {
-        let keys: Vec<_> = watch.sessions.keys().cloned().collect();
-        for (node, peer) in keys {
-            watch.note(&Signal::Session {
-                t_mono_ns: t,
-                node,
-                peer,
-                up: true,
-                text: String::new(),
-            });
-        }
-    }
-
-    fn route(t: u64, node: &str, present: bool) -> Signal {
-        Signal::Route {
-            t_mono_ns: t,
-            node: node.to_owned(),
-            present,
-        }
-    }
-
-    fn end_of_rib(scenario: &ResolvedScenario, t: u64) -> Signal {
-        let primary = scenario.topology.primary();
-        Signal::EndOfRib {
-            t_mono_ns: t,
-            src: primary.a_addr,
-            dst: primary.b_addr,
-        }
-    }
-
-    #[test]
-    fn established_needs_every_session_end() {
-        let mut watch = Watch::new(&scenario(), 0);
-        assert_eq!(watch.sessions(), 3);
-        assert_eq!(watch.reached_at(Goal::Established), None);
-        assert!(
-            watch
-                .missing(Goal::Established)
-                .starts_with("0 of 3 session ends are Established")
-        );
-        establish(&mut watch, SECOND);
-        assert_eq!(watch.reached_at(Goal::Established), Some(0));
-    }
-
-    #[test]
-    fn settled_needs_the_destination_at_every_router_and_the_quiet_after_it() {
-        let scenario = scenario();
-        let mut watch = Watch::new(&scenario, 0);
-        establish(&mut watch, SECOND);
-        watch.note(&end_of_rib(&scenario, SECOND));
-        watch.note(&route(2 * SECOND, "r1", true));
-        assert_eq!(watch.reached_at(Goal::Settled), None);
-        assert_eq!(
-            watch.missing(Goal::Settled),
-            "no route to the destination at r2"
-        );
-        watch.note(&route(7 * SECOND, "r2", true));
-        assert_eq!(watch.reached_at(Goal::Settled), Some(7 * SECOND + QUIET));
-    }
-
-    #[test]
-    fn an_update_for_the_destination_begins_the_quiet_anew_though_no_table_changes() {
-        let scenario = scenario();
-        let mut watch = Watch::new(&scenario, 0);
-        establish(&mut watch, SECOND);
-        watch.note(&end_of_rib(&scenario, SECOND));
-        let address = Ipv4Addr::new(198, 18, 0, 9);
-        let update = Signal::Update {
-            t_mono_ns: 9 * SECOND,
-            src: address,
-            dst: address,
-            withdraws: false,
-        };
-        watch.note(&update);
-        assert_eq!(watch.reached_at(Goal::Quiet), Some(9 * SECOND + QUIET));
-    }
-
-    #[test]
-    fn the_quiet_under_graceful_restart_begins_no_earlier_than_end_of_rib() {
-        let scenario = scenario();
-        let mut watch = Watch::new(&scenario, 0);
-        establish(&mut watch, SECOND);
-        watch.note(&end_of_rib(&scenario, SECOND));
-        watch.disturb(50 * SECOND);
-        watch.injector_killed();
-        assert_eq!(watch.reached_at(Goal::Quiet), None, "its session is down");
-        establish(&mut watch, 51 * SECOND);
-        // All is silent while the filler comes; only End-of-RIB lets the stale route go.
-        let stale = 51 * SECOND + 360 * SECOND;
-        assert_eq!(
-            watch.reached_at(Goal::Quiet),
-            Some(stale + QUIET),
-            "or the stale-path time is over"
-        );
-        assert!(
-            watch
-                .missing(Goal::Quiet)
-                .contains("no End-of-RIB from the injector to")
-        );
-        watch.note(&end_of_rib(&scenario, 150 * SECOND));
-        assert_eq!(watch.reached_at(Goal::Quiet), Some(150 * SECOND + QUIET));
-    }
-
-    #[test]
-    fn the_quiet_waits_for_an_action_that_is_pending() {
-        let scenario = scenario();
-        let mut watch = Watch::new(&scenario, 0);
-        establish(&mut watch, SECOND);
-        watch.note(&end_of_rib(&scenario, SECOND));
-        watch.set_pending(true);
-        assert_eq!(watch.reached_at(Goal::Quiet), None);
-        watch.set_pending(false);
-        assert!(watch.reached_at(Goal::Quiet).is_some());
-    }
-}
+mod tests;

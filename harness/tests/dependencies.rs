@@ -19,7 +19,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("tcpr", &["tcpr-core"]),
     ("tcpr-cli", &["tcpr", "tcpr-core"]),
     ("results", &["topologies"]),
-    ("injectors", &["topologies", "tcpr"]),
+    ("injectors", &["topologies", "tcpr", "tcpr-cli"]),
     ("harness", &["injectors", "tcpr", "topologies", "results"]),
     ("analysis", &["results", "topologies"]),
     (

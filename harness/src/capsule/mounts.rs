@@ -17,9 +17,9 @@ pub const LAB_DIR: &str = "/run/flaplab";
 pub const RUN_DIR: &str = "/run/flaplab/run";
 
 /// FRR insists on dropping to user `frr` and on the group `frrvty`; with one id mapped they can
-/// only be that one.
+/// only be that one. Quagga is started as root, but a build with a VTY group looks that group up.
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nfrr:x:0:0:FRRouting:/run/frr:/bin/false\n";
-const GROUP: &str = "root:x:0:\nfrr:x:0:\nfrrvty:x:0:root,frr\n";
+const GROUP: &str = "root:x:0:\nfrr:x:0:\nfrrvty:x:0:root,frr\nquaggavty:x:0:root\n";
 
 /// Makes all private mounts.
 pub(super) fn make(bind_run_dir: bool) -> Result<(), CapsuleError> {

@@ -3,26 +3,64 @@
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::sync::Arc;
 
-use injectors::{ConfigFile, Start};
+use injectors::speaker::Happening;
+use injectors::{ConfigFile, RouteInjector, Start};
 use nix::sys::inotify::AddWatchFlags;
 use results::{EventKind, Phase};
-use topologies::NodeRole;
+use topologies::{NodeRole, Strategy};
 
-use super::{Lab, LabError, lab_dir};
+use super::{Lab, LabError, lab_dir, tcpr_socket};
 use crate::clock;
 use crate::file_events::FileEvents;
-use crate::logtail::LogTail;
+use crate::logtail::{LineReader, Log, LogTail};
 use crate::network;
 use crate::process;
 use crate::protocol::Stage;
 use crate::record::{NodeRecorder, RecordContext};
-use crate::router::RouterProcess;
+use crate::router::{Router, RouterProcess};
+use crate::signal::Signal;
+use crate::tcpr;
 
 fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> LabError {
     let doing = doing.into();
     move |source| LabError::System { doing, source }
+}
+
+/// What a router's log tells of its sessions.
+fn sessions_of(router: Arc<dyn Router>, node: String) -> LineReader {
+    Box::new(move |line| {
+        let change = router.parse_log_line(line)?;
+        Some(Signal::Session {
+            t_mono_ns: clock::mono_of_wall(change.t_wall_ns),
+            node: node.clone(),
+            peer: change.peer,
+            up: change.up,
+            text: change.text,
+        })
+    })
+}
+
+/// What the injector's log tells of the sessions of its predecessor. Those of its own are told by
+/// the routers.
+fn recoveries_of(injector: Arc<dyn RouteInjector>) -> LineReader {
+    Box::new(move |line| {
+        let event = injector.parse_log_line(line)?;
+        let t_mono_ns = event.t_mono_ns;
+        match event.happening {
+            Happening::Recovered { peer, .. } => Some(Signal::Recovered { t_mono_ns, peer }),
+            Happening::LetGo { peer, reason } => Some(Signal::LetGo {
+                t_mono_ns,
+                peer,
+                reason,
+            }),
+            Happening::Started
+            | Happening::Established { .. }
+            | Happening::Transferred { .. }
+            | Happening::Down { .. } => None,
+        }
+    })
 }
 
 impl Lab {
@@ -52,8 +90,16 @@ impl Lab {
             signals: self.signals.clone(),
         };
         self.recorders = NodeRecorder::start_all(self.namespaces.values(), &context)?;
+        self.prepare_probe().await?;
         self.follow_logs()?;
+        let with_tcpr = self.scenario.strategy == Strategy::Tcpr;
+        if with_tcpr {
+            self.start_tcpr()?;
+        }
         self.start_routers().await?;
+        if with_tcpr {
+            self.await_tcpr().await?;
+        }
         self.start_injector(Start::First)?;
         self.journal.event(
             EventKind::Lab,
@@ -99,21 +145,25 @@ impl Lab {
     }
 
     fn follow_logs(&self) -> Result<(), LabError> {
-        let logs: Vec<(String, PathBuf)> = self
-            .scenario
-            .topology
-            .routers()
-            .map(|r| {
-                let log = format!("{}.log", self.router.session_log());
-                (r.name.clone(), self.run.log_dir(&r.name).join(log))
-            })
-            .collect();
-        let tail = LogTail::open(logs, self.router.clone(), self.signals.clone())
-            .map_err(system("follow the routers' logs"))?;
+        let routers = self.scenario.topology.routers();
+        let routers = routers.map(|r| Log {
+            path: process::log_file(&self.run.log_dir(&r.name), self.router.session_log()),
+            read_line: sessions_of(self.router.clone(), r.name.clone()),
+        });
+        let injector = &self.scenario.topology.injector().name;
+        let starts = [Start::First, Start::Restart].map(|start| {
+            let name = self.injector.process(start, &self.run.config_dir(injector));
+            Log {
+                path: process::log_file(&self.run.log_dir(injector), &name.name),
+                read_line: recoveries_of(self.injector.clone()),
+            }
+        });
+        let tail = LogTail::open(routers.chain(starts), self.signals.clone())
+            .map_err(system("follow the logs"))?;
         tokio::spawn(async move {
             // If inotify fails no session is ever seen to come up, and the deadline tells.
             if let Err(e) = tail.follow().await {
-                tracing::error!("following the routers' logs: {e}");
+                tracing::error!("following the logs: {e}");
             }
         });
         Ok(())
@@ -181,6 +231,34 @@ impl Lab {
                 }
             }
         }
+    }
+
+    /// Waits for TCPR's socket: whoever connects to that is served.
+    async fn await_tcpr(&mut self) -> Result<(), LabError> {
+        let socket = tcpr_socket(&lab_dir());
+        let created = FileEvents::new().map_err(system("watch for TCPR's socket"))?;
+        created
+            .add(&lab_dir(), AddWatchFlags::IN_CREATE)
+            .map_err(system(format!("watch {}", lab_dir().display())))?;
+        let limit = self.scenario.deadlines.established;
+        let deadline = tokio::time::Instant::now() + limit.as_duration();
+        while !socket.exists() {
+            tokio::select! {
+                events = created.next() => {
+                    events.map_err(system("watch for TCPR's socket"))?;
+                }
+                Some(signal) = self.inbox.recv() => self.take(signal)?,
+                () = tokio::time::sleep_until(deadline) => {
+                    return Err(LabError::NotReady {
+                        node: self.scenario.topology.injector().name.clone(),
+                        name: tcpr::PROCESS.to_owned(),
+                        deadline_s: limit.as_secs_f64(),
+                        path: socket,
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     fn start_router(&self, node: &str, started: &RouterProcess) -> Result<(), LabError> {

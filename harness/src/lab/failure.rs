@@ -4,13 +4,12 @@ use std::io;
 use std::time::Duration;
 
 use injectors::{
-    Action, ActuatorError, AnnouncerCommand, DropRule, Fired, Interval, Schedule, Start, Trigger,
+    Action, ActuatorError, Command, DropRule, Fired, Schedule, Start, Target, Trigger,
 };
 use results::{EventKind, FindingKind, Phase, Severity};
 use serde_json::Map;
 use tokio::sync::oneshot;
 
-use super::confirmation::Unconfirmed;
 use super::waiting::clock_samples;
 use super::{Lab, LabError, detail};
 use crate::clock;
@@ -18,59 +17,70 @@ use crate::pressure::Pressure;
 
 /// Time that arming may take; the failure is planned no earlier than this from now.
 const ARMING: Duration = Duration::from_millis(50);
-/// The second actuator must act this soon after the first, nanoseconds.
+/// The last actuator must act this soon after the first, nanoseconds.
 const SKEW_LIMIT_NS: u64 = 1_000_000;
+/// Time in which a killed process must be gone.
+const DYING: Duration = Duration::from_secs(10);
 
 impl Lab {
     /// Carries out the schedule from planning to the last planned action.
     pub(super) async fn carry_out_failure(&mut self, schedule: &Schedule) -> Result<(), LabError> {
-        let planned_ns =
-            clock::monotonic_ns() + schedule.phase.as_nanos() as u64 + ARMING.as_nanos() as u64;
-        let failure = self.scenario.failure.kind.to_string();
-        let primary = self.scenario.topology.primary().clone();
+        let planned_ns = clock::monotonic_ns() + nanos(schedule.phase + ARMING);
+        self.note_planned(schedule, planned_ns);
+        // What follows the failure is counted from when it was applied, not from when it was due.
+        let mut t0_ns = planned_ns;
+        for (after, actions) in schedule.instants() {
+            let due_ns = t0_ns + nanos(after);
+            if actions.contains(&Action::WithdrawDestination) {
+                self.journal
+                    .event(EventKind::Withdraw, Phase::Planned, due_ns, "destination");
+            }
+            let fired = self.fire(&actions, due_ns).await?;
+            let first = fired.iter().map(Fired::at_mono_ns).min();
+            t0_ns = *self.failed_at_ns.get_or_insert(first.unwrap_or(due_ns));
+            self.expect_effects(&fired);
+            // At once: the restart must wait for nothing but the end of what it replaces.
+            let restarted = self.restart(&actions).await?;
+            self.note_applied(&fired, &restarted);
+            if actions.contains(&Action::WithdrawDestination) {
+                self.withdraw()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn note_planned(&mut self, schedule: &Schedule, planned_ns: u64) {
+        let primary = self.scenario.topology.primary();
         let target = format!("{} and its link to {}", primary.a, primary.b);
         let phase = detail([("phase_s", schedule.phase.as_secs_f64().into())]);
+        let (failure, dead_link) = (self.scenario.failure.kind.to_string(), self.dead_link());
         self.journal.failure(
             Phase::Planned,
             planned_ns,
             &target,
             &failure,
-            self.dead_link(),
+            dead_link,
             phase,
         );
-
-        let fired = self.fire(schedule, planned_ns).await?;
-        // At once: the restart must not wait for anything.
-        let restarted = match schedule.has(Action::RestartInjector) {
-            true => Some(self.start_injector(Start::Restart)?),
-            false => None,
-        };
-        self.guard(&fired);
-        self.note_applied(&failure, &fired);
-        if let Some(at) = restarted {
-            self.journal
-                .event(EventKind::Restart, Phase::Applied, at, "injector");
-        }
-        self.expect_effects(schedule);
-        self.withdraw_if_planned(schedule, &fired).await
     }
 
-    /// Waits for the planned instant and fires, on a thread inside the injector's namespace.
-    async fn fire(&mut self, schedule: &Schedule, planned_ns: u64) -> Result<Fired, LabError> {
-        let topology = &self.scenario.topology;
-        let rule = schedule.has(Action::DropDestination).then(|| DropRule {
-            device: topology.primary().a_dev.clone(),
-            network: topology.destination.network(),
-            mask: topology.destination.netmask(),
-        });
-        let pid = self.injector_process.as_ref().map(|p| p.pid);
-        let pid = pid.filter(|_| schedule.has(Action::KillInjector));
-        // Its end is expected from now on; before the signal nothing else would end it.
-        self.expected_to_end.extend(pid);
-        let namespace = self.namespaces[&topology.injector().name].clone();
+    /// Waits for an instant and fires what is to be fired then, on a thread inside the injector's
+    /// namespace. Armed anew each time: a process that was restarted is another one.
+    async fn fire(&mut self, actions: &[Action], due_ns: u64) -> Result<Vec<Fired>, LabError> {
+        let targets: Vec<(Action, Target)> = actions
+            .iter()
+            .filter_map(|action| Some((*action, self.target(*action)?)))
+            .collect();
+        // Their end is expected from now on; before the signal nothing else would end them.
+        for (_, target) in &targets {
+            if let Target::Process(pid) = target {
+                self.expected_to_end.push(*pid);
+            }
+        }
+        let namespace = self.namespaces[&self.scenario.topology.injector().name].clone();
         let (tx, mut fired) = oneshot::channel();
         namespace.spawn(move || {
-            let result = Trigger::arm(rule.as_ref(), pid).and_then(|t| t.fire_at(planned_ns));
+            let result = Trigger::arm(&targets).and_then(|t| t.fire_at(due_ns));
             // If the agent no longer waits, the run was stopped.
             let _ = tx.send(result);
         });
@@ -91,111 +101,111 @@ impl Lab {
         }
     }
 
-    /// Begins to look at what the failure brings.
-    fn guard(&mut self, fired: &Fired) {
-        self.pressure = Pressure::begin();
-        if let Some(t0) = applied_at(fired) {
-            self.watch.disturb(t0);
-        }
-        if fired.kill.is_some() {
-            self.watch.injector_killed();
-        }
-        if let (Some(first), Some(second)) = (fired.drop, fired.kill) {
-            let skew_ns = second.done_mono_ns.abs_diff(first.done_mono_ns);
-            if skew_ns > SKEW_LIMIT_NS {
-                self.find(
-                    FindingKind::FailureSkew,
-                    Severity::Warning,
-                    "failure",
-                    format!(
-                        "the kill came {:.3} ms after the drop (limit 1 ms): the machine was too busy",
-                        skew_ns as f64 / 1e6
-                    ),
-                );
-            }
+    /// What an actuator acts upon; none, for what no actuator does.
+    fn target(&self, action: Action) -> Option<Target> {
+        let topology = &self.scenario.topology;
+        match action {
+            Action::DropDestination => Some(Target::Traffic(DropRule {
+                device: topology.primary().a_dev.clone(),
+                network: topology.destination.network(),
+                mask: topology.destination.netmask(),
+            })),
+            Action::LoseCarrier => Some(Target::Carrier(topology.primary().a_dev.clone())),
+            Action::KillInjector => Some(Target::Process(self.injector_process.as_ref()?.pid)),
+            Action::KillTcpr => Some(Target::Process(self.tcpr_process.as_ref()?.pid)),
+            Action::RestartTcpr | Action::RestartInjector | Action::WithdrawDestination => None,
         }
     }
 
-    fn note_applied(&mut self, failure: &str, fired: &Fired) {
-        let parts = [("drop rule", fired.drop), ("injector", fired.kill)];
-        for (target, interval) in parts {
-            if let Some(Interval {
-                began_mono_ns,
-                done_mono_ns,
-            }) = interval
-            {
-                let took = detail([("took_ns", (done_mono_ns - began_mono_ns).into())]);
-                let dead = self.dead_link();
-                self.journal
-                    .failure(Phase::Applied, done_mono_ns, target, failure, dead, took);
-            }
+    /// Starts again what is due. Gives what was started, and when.
+    async fn restart(&mut self, actions: &[Action]) -> Result<Vec<(&'static str, u64)>, LabError> {
+        let mut restarted = Vec::new();
+        if actions.contains(&Action::RestartTcpr) {
+            // A server that is still dying keeps the queues and the socket from the next one.
+            self.until_tcpr_has_gone().await?;
+            restarted.push(("tcpr", self.start_tcpr()?));
         }
+        if actions.contains(&Action::RestartInjector) {
+            restarted.push(("injector", self.start_injector(Start::Restart)?));
+        }
+        Ok(restarted)
     }
 
-    /// Notes what must be seen before the run may be quiet.
-    fn expect_effects(&mut self, schedule: &Schedule) {
-        let primary = self.scenario.topology.primary().clone();
-        let (node, peer) = (primary.b.clone(), primary.a_addr);
-        if schedule.has(Action::KillInjector) {
-            self.unconfirmed.push(Unconfirmed::SessionDown {
-                node: node.clone(),
-                peer,
-            });
-            self.unconfirmed.push(Unconfirmed::SessionUp { node, peer });
-        }
-        if schedule.has(Action::DropDestination) {
-            self.unconfirmed.push(Unconfirmed::RuleCounted);
-            self.probe_drop_rule();
-        }
-        if schedule.has(Action::WithdrawDestination) {
-            self.unconfirmed.push(Unconfirmed::Withdrawn {
-                src: primary.a_addr,
-            });
-        }
-        self.await_effects();
-    }
-
-    /// `forwarding`: the living injector notices, and withdraws.
-    async fn withdraw_if_planned(
-        &mut self,
-        schedule: &Schedule,
-        fired: &Fired,
-    ) -> Result<(), LabError> {
-        let planned = schedule
-            .steps
-            .iter()
-            .find(|s| s.action == Action::WithdrawDestination);
-        let (Some(step), Some(t0)) = (planned, applied_at(fired)) else {
-            return Ok(());
-        };
-        let due_ns = t0 + step.after.as_nanos() as u64;
-        self.journal
-            .event(EventKind::Withdraw, Phase::Planned, due_ns, "destination");
-        loop {
-            let left = due_ns.saturating_sub(clock::monotonic_ns());
-            if left == 0 {
-                break;
-            }
+    async fn until_tcpr_has_gone(&mut self) -> Result<(), LabError> {
+        let deadline = tokio::time::Instant::now() + DYING;
+        while let Some(pid) = self.tcpr_process.as_ref().map(|p| p.pid) {
             tokio::select! {
                 Some(signal) = self.inbox.recv() => self.take(signal)?,
-                () = tokio::time::sleep(Duration::from_nanos(left)) => {}
+                () = tokio::time::sleep_until(deadline) => {
+                    return Err(LabError::System {
+                        doing: "start TCPR again".to_owned(),
+                        source: io::Error::other(format!(
+                            "process {pid} was killed {} s ago and has not ended",
+                            DYING.as_secs()
+                        )),
+                    });
+                }
             }
         }
-        let command = AnnouncerCommand::Withdraw {
+        Ok(())
+    }
+
+    /// Writes down what was done, and looks at how well.
+    fn note_applied(&mut self, fired: &[Fired], restarted: &[(&'static str, u64)]) {
+        if self.pressure.is_none() {
+            self.pressure = Pressure::begin();
+        }
+        let (failure, dead_link) = (self.scenario.failure.kind.to_string(), self.dead_link());
+        for one in fired {
+            let took = detail([("took_ns", (one.done_mono_ns - one.began_mono_ns).into())]);
+            self.journal.failure(
+                Phase::Applied,
+                one.at_mono_ns(),
+                name(one.action),
+                &failure,
+                dead_link.clone(),
+                took,
+            );
+        }
+        for (target, at) in restarted {
+            self.journal
+                .event(EventKind::Restart, Phase::Applied, *at, target);
+        }
+        if let Some((first, last)) = fired.first().zip(fired.last()) {
+            self.judge_skew(first, last);
+        }
+    }
+
+    fn judge_skew(&mut self, first: &Fired, last: &Fired) {
+        let skew_ns = last.at_mono_ns().saturating_sub(first.at_mono_ns());
+        if skew_ns > SKEW_LIMIT_NS {
+            self.find(
+                FindingKind::FailureSkew,
+                Severity::Warning,
+                "failure",
+                format!(
+                    "{} failed {:.3} ms after {} (limit 1 ms): the machine was too busy",
+                    name(last.action),
+                    skew_ns as f64 / 1e6,
+                    name(first.action)
+                ),
+            );
+        }
+    }
+
+    /// `forwarding`: the living injector has noticed, and withdraws.
+    fn withdraw(&mut self) -> Result<(), LabError> {
+        let command = Command::Withdraw {
             peer: self.scenario.topology.primary().b_addr,
-            prefix: self.scenario.topology.destination.to_string(),
+            prefix: self.scenario.topology.destination,
         };
-        let socket = self
-            .injector
-            .control_socket(Start::First, &super::lab_dir());
-        let failed = |source| LabError::System {
-            doing: format!("tell the injector to withdraw ({})", socket.display()),
-            source,
-        };
-        let text = serde_json::to_vec(&command).map_err(|e| failed(e.into()))?;
-        std::os::unix::net::UnixDatagram::unbound()
-            .and_then(|s| s.send_to(&text, &socket))
-            .map_err(failed)?;
+        self.expect_withdrawal();
+        self.injector
+            .command(&command, Start::First, &super::lab_dir())
+            .map_err(|source| LabError::System {
+                doing: "tell the injector to withdraw".to_owned(),
+                source,
+            })?;
         let now = clock::monotonic_ns();
         self.journal.event_with(
             EventKind::Withdraw,
@@ -208,11 +218,17 @@ impl Lab {
     }
 }
 
-/// The failure's instant: when the first actuator was done.
-fn applied_at(fired: &Fired) -> Option<u64> {
-    [fired.drop, fired.kill]
-        .into_iter()
-        .flatten()
-        .map(|i| i.done_mono_ns)
-        .min()
+/// What an action is done to, as events tell it.
+fn name(action: Action) -> &'static str {
+    match action {
+        Action::DropDestination => "drop rule",
+        Action::LoseCarrier => "primary link",
+        Action::KillTcpr | Action::RestartTcpr => "tcpr",
+        Action::KillInjector | Action::RestartInjector => "injector",
+        Action::WithdrawDestination => "destination",
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    duration.as_nanos() as u64
 }

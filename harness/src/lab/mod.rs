@@ -6,20 +6,27 @@
 
 mod bring_up;
 mod confirmation;
+mod drop_probe;
+mod effect;
 mod failure;
+mod guard;
+mod mrai_probe;
+mod probe;
 mod waiting;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use injectors::{RouteInjector, Schedule, Start};
+use injectors::flaplab::tcpr_socket;
+use injectors::{ProcessSpec, RouteInjector, Schedule, Start};
+use results::realised::RealisedMrai;
 use results::{
     Clock, DirError, EventKind, Finding, FindingKind, Phase, RecorderStats, RunDir, Severity,
 };
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
-use topologies::ResolvedScenario;
+use topologies::{FailureKind, FailureTime, ResolvedScenario};
 
 use crate::capsule::LAB_DIR;
 use crate::clock::{self, StepWatch};
@@ -32,6 +39,7 @@ use crate::protocol::Stage;
 use crate::record::{NodeRecorder, RecordError, judge_buffers};
 use crate::router::Router;
 use crate::signal::{Signal, Signals};
+use crate::tcpr;
 use crate::watch::{Goal, Watch};
 
 /// Why a run failed.
@@ -43,6 +51,9 @@ pub(crate) enum LabError {
     /// A recorder.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The data-plane probe.
+    #[error(transparent)]
+    Probe(#[from] crate::probe::ProbeError),
     /// A process could not be started.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -109,12 +120,16 @@ pub(crate) struct Lab {
     run: RunDir,
     clock: Clock,
     router: Arc<dyn Router>,
-    injector: Box<dyn RouteInjector>,
+    injector: Arc<dyn RouteInjector>,
     namespaces: Namespaces,
     recorders: Vec<NodeRecorder>,
     injector_process: Option<Process>,
+    /// Until it has ended.
+    tcpr_process: Option<Process>,
     /// Processes that were ended on purpose.
     expected_to_end: Vec<i32>,
+    /// When processes were seen to have ended, by their number: CLOCK_MONOTONIC, nanoseconds.
+    ended: BTreeMap<i32, u64>,
     journal: Journal,
     signals: Signals,
     inbox: UnboundedReceiver<Signal>,
@@ -122,9 +137,17 @@ pub(crate) struct Lab {
     steps: StepWatch,
     /// From here on a session that goes down outside of the failure is a finding.
     guarding_sessions: bool,
+    /// The failure's instant, CLOCK_MONOTONIC: when the first actuator was done.
+    failed_at_ns: Option<u64>,
+    /// Whether a withdrawal of the destination was, or is, waited for.
+    withdrawal_expected: bool,
     /// What still has to be seen of the failure.
-    unconfirmed: Vec<confirmation::Unconfirmed>,
+    unconfirmed: Vec<effect::Unconfirmed>,
     pressure: Option<Pressure>,
+    /// The data-plane probe, if the scenario wants one.
+    probe: Option<probe::Probe>,
+    /// What an MRAI probe measured.
+    realised_mrai: Option<RealisedMrai>,
     progress: Box<dyn Fn(Stage, String)>,
 }
 
@@ -135,6 +158,8 @@ pub(crate) struct Closed {
     pub findings: Vec<Finding>,
     /// What the recorders wrote and lost, by node.
     pub recorders: BTreeMap<String, RecorderStats>,
+    /// What an MRAI probe measured.
+    pub realised_mrai: Option<RealisedMrai>,
 }
 
 impl Lab {
@@ -152,8 +177,8 @@ impl Lab {
         let journal = Journal::open(&run, clock)?;
         let (signals, inbox) = Signals::channel();
         Ok(Lab {
-            router: Arc::from(crate::router::router(scenario.router.kind)),
-            injector: injectors::route_injector(scenario.injector.kind),
+            router: Arc::from(crate::router::router(&scenario.router)),
+            injector: Arc::from(injectors::route_injector(scenario.injector.kind)),
             watch: Watch::new(&scenario, clock::monotonic_ns()),
             steps: StepWatch::new(clock),
             scenario,
@@ -162,13 +187,19 @@ impl Lab {
             namespaces: Namespaces::new(),
             recorders: Vec::new(),
             injector_process: None,
+            tcpr_process: None,
             expected_to_end: Vec::new(),
+            ended: BTreeMap::new(),
             journal,
             signals,
             inbox,
             guarding_sessions: false,
+            failed_at_ns: None,
+            withdrawal_expected: false,
             unconfirmed: Vec::new(),
             pressure: None,
+            probe: None,
+            realised_mrai: None,
             progress,
         })
     }
@@ -188,17 +219,27 @@ impl Lab {
 
     /// Starts the injector. Returns when, CLOCK_MONOTONIC.
     fn start_injector(&mut self, start: Start) -> Result<u64, LabError> {
-        let name = self.scenario.topology.injector().name.clone();
-        let spec = self.injector.process(start, &self.run.config_dir(&name));
-        let process = crate::process::start(
-            &spec,
-            &self.namespaces[&name],
-            &self.run.log_dir(&name),
-            &self.signals,
-        )?;
+        let config_dir = self.run.config_dir(&self.scenario.topology.injector().name);
+        let spec = self.injector.process(start, &config_dir);
+        let process = self.start_at_injector(&spec)?;
         let at = clock::monotonic_ns();
         self.injector_process = Some(process);
         Ok(at)
+    }
+
+    /// Starts TCPR. Returns when, CLOCK_MONOTONIC.
+    fn start_tcpr(&mut self) -> Result<u64, LabError> {
+        let spec = tcpr::process(&tcpr_socket(&lab_dir()), self.scenario.router.hold_time);
+        let process = self.start_at_injector(&spec)?;
+        let at = clock::monotonic_ns();
+        self.tcpr_process = Some(process);
+        Ok(at)
+    }
+
+    fn start_at_injector(&self, spec: &ProcessSpec) -> Result<Process, ProcessError> {
+        let name = &self.scenario.topology.injector().name;
+        let log_dir = self.run.log_dir(name);
+        crate::process::start(spec, &self.namespaces[name], &log_dir, &self.signals)
     }
 
     /// Samples the wall clock into the journal.
@@ -251,17 +292,26 @@ impl order::Lab for Lab {
     }
 
     async fn settled(&mut self) -> Result<(), LabError> {
-        self.tell(
-            Stage::Settle,
-            format!("quiet for {}", self.scenario.quiet_period()),
-        );
-        self.reach(Goal::Settled, self.scenario.deadlines.settled)
-            .await?;
+        let (goal, text) = match self.scenario.failure.when {
+            FailureTime::Settled => {
+                let quiet = self.scenario.quiet_period();
+                (Goal::Settled, format!("quiet for {quiet}"))
+            }
+            FailureTime::InitialTransfer => {
+                let text = "every router has the destination".to_owned();
+                (Goal::Reachable, text)
+            }
+        };
+        self.tell(Stage::Settle, text);
+        self.reach(goal, self.scenario.deadlines.settled).await?;
         self.guarding_sessions = true;
         Ok(())
     }
 
     async fn fail(&mut self, schedule: &Schedule) -> Result<(), LabError> {
+        if self.scenario.failure.kind == FailureKind::MraiProbe {
+            return self.probe_mrai().await;
+        }
         self.tell(
             Stage::Fail,
             format!(
@@ -270,6 +320,7 @@ impl order::Lab for Lab {
                 schedule.phase.as_secs_f64()
             ),
         );
+        self.start_probing()?;
         self.carry_out_failure(schedule).await
     }
 
@@ -278,7 +329,9 @@ impl order::Lab for Lab {
             Stage::Converge,
             format!("until quiet for {}", self.scenario.quiet_period()),
         );
-        match self.reach(Goal::Quiet, self.scenario.deadlines.quiet).await {
+        let reached = self.reach(Goal::Quiet, self.scenario.deadlines.quiet).await;
+        self.stop_probing();
+        match reached {
             // The figures up to here stand, but nobody knows what would have followed.
             Err(LabError::Deadline { .. }) => {}
             other => other?,
@@ -288,6 +341,7 @@ impl order::Lab for Lab {
     }
 
     async fn close(mut self) -> Closed {
+        self.end_probe().await;
         while let Ok(signal) = self.inbox.try_recv() {
             if let Signal::Found(finding) = signal {
                 self.journal.finding(finding);
@@ -322,6 +376,7 @@ impl order::Lab for Lab {
         Closed {
             findings: self.journal.findings().to_vec(),
             recorders,
+            realised_mrai: self.realised_mrai,
         }
     }
 }

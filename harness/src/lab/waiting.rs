@@ -67,7 +67,7 @@ impl Lab {
                 self.journal
                     .event(EventKind::Lab, Phase::Confirmed, now_ns, "bring-up");
             }
-            Goal::Settled => {
+            Goal::Settled | Goal::Reachable => {
                 self.journal
                     .event(EventKind::Settled, Phase::Confirmed, now_ns, "lab");
             }
@@ -81,6 +81,10 @@ impl Lab {
         let (kind, what) = match goal {
             Goal::Established => (FindingKind::NotEstablished, "not all sessions came up"),
             Goal::Settled => (FindingKind::NotSettled, "the network did not settle"),
+            Goal::Reachable => (
+                FindingKind::NotSettled,
+                "not every router had the destination",
+            ),
             Goal::Quiet => (FindingKind::NotQuiet, "the network was not quiet again"),
         };
         let missing = self.watch.missing(goal);
@@ -133,9 +137,14 @@ impl Lab {
                     let target = format!("{src} to {dst}");
                     self.journal
                         .event(EventKind::Eor, Phase::Confirmed, t_mono_ns, &target);
+                    self.guard_transfer(src, t_mono_ns);
                 }
             }
             Signal::Exited { process, status } => {
+                self.ended.insert(process.pid, clock::monotonic_ns());
+                if self.tcpr_process.as_ref() == Some(&process) {
+                    self.tcpr_process = None;
+                }
                 if !self.expected_to_end.contains(&process.pid) {
                     let last = last_lines(&process.log);
                     let log = process
@@ -168,29 +177,12 @@ impl Lab {
                     return Err(LabError::Recording(message));
                 }
             }
-            Signal::Route { .. } | Signal::Update { .. } | Signal::RuleCounted => {}
+            Signal::LetGo { peer, reason, .. } => self.guard_recovery(peer, &reason),
+            Signal::Recovered { .. }
+            | Signal::Route { .. }
+            | Signal::Update { .. }
+            | Signal::RuleCounted => {}
         }
         Ok(())
-    }
-
-    fn is_injector(&self, address: std::net::Ipv4Addr) -> bool {
-        self.scenario
-            .topology
-            .injector()
-            .addresses
-            .contains(&address)
-    }
-
-    /// A session that goes down is a finding unless it is one that the failure takes down.
-    fn guard_session(&mut self, target: &str, peer: std::net::Ipv4Addr, up: bool, text: &str) {
-        let expected = self.is_injector(peer) && !self.expected_to_end.is_empty();
-        if self.guarding_sessions && !up && !expected {
-            self.find(
-                FindingKind::SessionFlap,
-                Severity::Invalidating,
-                target,
-                format!("the session went down outside of the failure: {text}"),
-            );
-        }
     }
 }

@@ -4,20 +4,16 @@
 //! configuration in every arm: Graceful Restart is a matter of the injector's capability alone,
 //! bgpd being a helper (RFC 4724, section 4.2) by default.
 
-use std::fmt::Write as _;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use injectors::{ConfigFile, ProcessSpec};
-use jiff::civil::DateTime;
-use topologies::{LinkRole, ResolvedScenario};
+use topologies::ResolvedScenario;
 
-use super::{Router, RouterProcess, SessionChange};
+use super::{Router, RouterProcess, SessionChange, zebra};
+use crate::versions;
 
 /// Where distributions keep the daemons: Debian's, Fedora's.
 const DAEMONS: [&str; 2] = ["/usr/lib/frr", "/usr/libexec/frr"];
-/// Name of the prefix list that keeps the filler out.
-const DESTINATION_LIST: &str = "DESTINATION";
 
 /// vtysh looks for the sockets of a router outside of any lab, unless told the node; and it
 /// complains of a missing configuration of its own.
@@ -25,10 +21,25 @@ const VTYSH: &str = "#!/bin/sh\n: >>\"/etc/frr/$FLAPLAB_NODE/vtysh.conf\"\n\
                      exec /usr/bin/vtysh -N \"$FLAPLAB_NODE\" \"$@\"\n";
 
 /// FRRouting.
-pub struct Frr;
+#[derive(Debug, Default)]
+pub struct Frr {
+    /// Folder of the daemons; none: where distributions keep them.
+    folder: Option<PathBuf>,
+}
 
-fn daemon_path(name: &str) -> String {
-    injectors::first_installed(&DAEMONS.map(|dir| format!("{dir}/{name}")))
+impl Frr {
+    /// The one of the distribution, or a build of the user's own.
+    #[must_use]
+    pub const fn new(folder: Option<PathBuf>) -> Self {
+        Frr { folder }
+    }
+
+    fn daemon(&self, name: &str) -> String {
+        match &self.folder {
+            Some(folder) => folder.join(name).display().to_string(),
+            None => injectors::first_installed(&DAEMONS.map(|dir| format!("{dir}/{name}"))),
+        }
+    }
 }
 
 fn state_dir(node: &str) -> PathBuf {
@@ -45,26 +56,30 @@ impl Router for Frr {
         "frr"
     }
 
+    fn programs(&self) -> Vec<String> {
+        ["bgpd", "zebra"].map(|name| self.daemon(name)).to_vec()
+    }
+
+    fn remedy(&self) -> String {
+        match &self.folder {
+            Some(_) => super::OWN_BUILD.to_owned(),
+            None => versions::install("frr"),
+        }
+    }
+
     fn version_command(&self) -> (String, &'static [&'static str]) {
-        (daemon_path("bgpd"), &["--version"])
+        (self.daemon("bgpd"), &["--version"])
     }
 
     fn parse_version(&self, output: &str) -> Option<String> {
-        // "bgpd version 8.4.4"
-        output
-            .lines()
-            .next()?
-            .split_whitespace()
-            .last()
-            .map(str::to_owned)
+        zebra::version(output)
     }
 
     fn configure(&self, scenario: &ResolvedScenario, node: &str) -> Vec<ConfigFile> {
-        let zebra = format!("hostname {node}\nlog stdout\nlog timestamp precision 6\n");
         vec![
             ConfigFile {
                 name: "zebra.conf".to_owned(),
-                text: zebra,
+                text: zebra::zebra(node),
             },
             ConfigFile {
                 name: "bgpd.conf".to_owned(),
@@ -86,7 +101,7 @@ impl Router for Frr {
         let daemon = |name: &str, after| RouterProcess {
             spec: ProcessSpec {
                 name: name.to_owned(),
-                program: daemon_path(name),
+                program: self.daemon(name),
                 // -N keeps the sockets of the lab's routers apart; with it the file must be
                 // named, or it is not read.
                 args: [
@@ -122,88 +137,37 @@ impl Router for Frr {
     }
 
     fn parse_log_line(&self, line: &str) -> Option<SessionChange> {
-        // 2026/01/02 03:04:05.678901 BGP: [M59KS-A3ZXZ] %ADJCHANGE: neighbor 198.18.0.1(r2) in
-        // vrf default Down Peer closed the session
-        let (head, tail) = line.split_once("%ADJCHANGE: neighbor ")?;
-        let stamp = head.get(..26)?;
-        let at = DateTime::strptime("%Y/%m/%d %H:%M:%S%.f", stamp).ok()?;
-        let at = at.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
-        let (peer, rest) = tail.split_once(['(', ' '])?;
-        let words = rest.split_once("vrf ").map_or(rest, |(_, r)| r);
-        let text = words.split_once(' ').map_or("", |(_, r)| r);
-        let up = match text.split_whitespace().next()? {
-            "Up" => true,
-            "Down" => false,
-            _ => return None,
-        };
-        Some(SessionChange {
-            t_wall_ns: u64::try_from(at.as_nanosecond()).ok()?,
-            peer: peer.parse::<Ipv4Addr>().ok()?,
-            up,
-            text: text.to_owned(),
-        })
+        zebra::session_change(line)
     }
 }
 
 /// bgpd's configuration. FRR 8 needs to be told to exchange routes with external peers without
 /// a policy (RFC 8212), and not to look for the route that it announces.
 fn bgpd(scenario: &ResolvedScenario, name: &str) -> String {
-    let topology = &scenario.topology;
     let settings = &scenario.router;
-    let seconds = |s: topologies::Span| s.as_duration().as_secs();
-    let Some(node) = topology.node(name) else {
+    let Some(node) = scenario.topology.node(name) else {
         return String::new();
     };
-    let mut text = format!(
+    format!(
         "hostname {name}\nlog stdout\nlog timestamp precision 6\n!\nrouter bgp {asn}\n bgp router-id {id}\n \
          bgp log-neighbor-changes\n no bgp ebgp-requires-policy\n no bgp network import-check\n \
-         bgp graceful-restart stalepath-time {stale}\n timers bgp {keepalive} {hold}\n",
+         bgp graceful-restart stalepath-time {stale}\n timers bgp {keepalive} {hold}\n{neighbors} \
+         address-family ipv4 unicast\n  maximum-paths 1\n{filters} exit-address-family\n{trailer}",
         asn = node.asn,
         id = node.router_id,
-        stale = seconds(settings.stale_path_time),
-        keepalive = seconds(settings.keepalive),
-        hold = seconds(settings.hold_time),
-    );
-    let position = |node: &str| topology.nodes.iter().position(|n| n.name == node);
-    for end in topology.ends(name) {
-        let peer_asn = topology.node(end.peer).map_or(0, |n| n.asn);
-        let peer = end.peer_addr;
-        let _ = write!(
-            text,
-            " neighbor {peer} remote-as {peer_asn}\n neighbor {peer} description {}\n neighbor {peer} timers connect \
-             {}\n neighbor {peer} advertisement-interval {}\n",
-            end.peer,
-            seconds(settings.connect_retry),
-            seconds(settings.mrai),
-        );
-        // Two bgpds that open a connection to each other at the same time may both lose it
-        // (RFC 4271, section 6.8) and try again a second later. The one that is started first
-        // waits; the other opens, as it would anyway, for it finds the first one listening.
-        if end.role == LinkRole::Peering && position(name) < position(end.peer) {
-            let _ = writeln!(text, " neighbor {peer} passive");
-        }
-    }
-    text.push_str(" address-family ipv4 unicast\n  maximum-paths 1\n");
-    for end in topology.ends(name).filter(|e| e.role != LinkRole::Peering) {
-        let _ = writeln!(
-            text,
-            "  neighbor {} prefix-list {DESTINATION_LIST} in",
-            end.peer_addr
-        );
-    }
-    let _ = write!(
-        text,
-        " exit-address-family\n!\nip prefix-list {DESTINATION_LIST} seq 5 permit {}\n!\n",
-        topology.destination
-    );
-    for line in settings.extra_config.get(name).into_iter().flatten() {
-        let _ = writeln!(text, "{line}");
-    }
-    text
+        stale = zebra::seconds(settings.stale_path_time),
+        keepalive = zebra::seconds(settings.keepalive),
+        hold = zebra::seconds(settings.hold_time),
+        neighbors = zebra::neighbors(scenario, name),
+        filters = zebra::filters(scenario, name, "  "),
+        trailer = zebra::trailer(scenario, name),
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[test]
@@ -242,14 +206,16 @@ ip prefix-list DESTINATION seq 5 permit 198.51.100.0/24
 !
 ! a line of the user
 ";
-        assert_eq!(Frr.configure(&scenario, "r1")[1].text, expected);
+        assert_eq!(Frr::default().configure(&scenario, "r1")[1].text, expected);
     }
 
     #[test]
     fn a_session_that_comes_up_is_read_from_the_log() {
         let line = "2026/01/02 03:04:05.678901 BGP: [M59KS-A3ZXZ] %ADJCHANGE: neighbor \
                     198.18.0.1(r2) in vrf default Up";
-        let change = Frr.parse_log_line(line).expect("it tells of a session");
+        let change = Frr::default()
+            .parse_log_line(line)
+            .expect("it tells of a session");
         assert_eq!(change.t_wall_ns, 1_767_323_045_678_901_000);
         assert_eq!(change.peer, Ipv4Addr::new(198, 18, 0, 1));
         assert!(change.up);
@@ -259,7 +225,9 @@ ip prefix-list DESTINATION seq 5 permit 198.51.100.0/24
     fn a_session_that_goes_down_is_read_with_its_reason() {
         let line = "2026/01/02 03:04:05.000001 BGP: [M59KS-A3ZXZ] %ADJCHANGE: neighbor \
                     198.18.0.7(Unknown) in vrf default Down Peer closed the session";
-        let change = Frr.parse_log_line(line).expect("it tells of a session");
+        let change = Frr::default()
+            .parse_log_line(line)
+            .expect("it tells of a session");
         assert!(!change.up);
         assert_eq!(change.text, "Down Peer closed the session");
     }
@@ -271,13 +239,27 @@ ip prefix-list DESTINATION seq 5 permit 198.51.100.0/24
             "2026/01/02 03:04:05.000001 BGP: [X] something else",
             "%ADJCHANGE: neighbor x",
         ] {
-            assert_eq!(Frr.parse_log_line(line), None, "{line}");
+            assert_eq!(Frr::default().parse_log_line(line), None, "{line}");
         }
     }
 
     #[test]
     fn the_version_is_the_last_word_of_the_first_line() {
         let printed = "bgpd version 8.4.4\nCopyright 1996-2005 Kunihiro Ishiguro, et al.\n";
-        assert_eq!(Frr.parse_version(printed).as_deref(), Some("8.4.4"));
+        assert_eq!(
+            Frr::default().parse_version(printed).as_deref(),
+            Some("8.4.4")
+        );
+    }
+
+    #[test]
+    fn a_build_of_the_users_own_is_run_from_its_folder() {
+        let own = Frr::new(Some(PathBuf::from("/opt/frr/sbin")));
+        assert_eq!(
+            own.programs(),
+            ["/opt/frr/sbin/bgpd", "/opt/frr/sbin/zebra"]
+        );
+        let started = own.processes("r1", None, Path::new("/c"));
+        assert_eq!(started[1].spec.program, "/opt/frr/sbin/bgpd");
     }
 }

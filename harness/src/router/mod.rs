@@ -5,12 +5,18 @@
 //! knows none of it.
 
 pub mod frr;
+pub mod quagga;
+mod zebra;
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use injectors::{ConfigFile, ProcessSpec};
-use topologies::{ResolvedScenario, RouterKind};
+use topologies::{ResolvedScenario, RouterKind, RouterSettings};
+
+/// What to do about a program that is not where the scenario says.
+const OWN_BUILD: &str =
+    "`router: {path: …}` must name the folder of your own zebra and bgpd (docs/routers.md)";
 
 /// A session's change as a router's log tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +44,12 @@ pub struct RouterProcess {
 pub trait Router: Send + Sync {
     /// Name of the implementation, as in scenarios and results.
     fn name(&self) -> &'static str;
+
+    /// The programs that must be there.
+    fn programs(&self) -> Vec<String>;
+
+    /// What to do if one of them is not.
+    fn remedy(&self) -> String;
 
     /// Command (program and arguments) that prints the version.
     fn version_command(&self) -> (String, &'static [&'static str]);
@@ -74,8 +86,10 @@ pub trait Router: Send + Sync {
 
 /// The implementation that a scenario asks for.
 #[must_use]
-pub fn router(kind: RouterKind) -> Box<dyn Router> {
-    match kind {
-        RouterKind::Frr => Box::new(frr::Frr),
+pub fn router(settings: &RouterSettings) -> Box<dyn Router> {
+    let folder = settings.path.clone();
+    match settings.kind {
+        RouterKind::Frr => Box::new(frr::Frr::new(folder)),
+        RouterKind::Quagga => Box::new(quagga::Quagga::new(folder)),
     }
 }

@@ -1,0 +1,116 @@
+//! What FRRouting and Quagga have in common, both being heirs of GNU Zebra: how neighbors are
+//! configured, and how the log tells of sessions.
+//!
+//! *Assumes* a resolved scenario, and logs written with `log timestamp precision 6` in UTC.
+//! *Guarantees* lines that every version from Quagga 0.99.22 on takes.
+
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+
+use jiff::civil::DateTime;
+use topologies::{LinkRole, ResolvedScenario, Span};
+
+use super::SessionChange;
+
+/// Name of the prefix list that keeps the filler out.
+const DESTINATION_LIST: &str = "DESTINATION";
+
+/// A timer as the daemons take it.
+pub(super) fn seconds(span: Span) -> u64 {
+    span.as_duration().as_secs()
+}
+
+/// zebra's configuration: all of it that a lab needs.
+pub(super) fn zebra(node: &str) -> String {
+    format!("hostname {node}\nlog stdout\nlog timestamp precision 6\n")
+}
+
+/// The neighbors of one router, in its BGP section.
+pub(super) fn neighbors(scenario: &ResolvedScenario, name: &str) -> String {
+    let topology = &scenario.topology;
+    let settings = &scenario.router;
+    let position = |node: &str| topology.nodes.iter().position(|n| n.name == node);
+    let mut text = String::new();
+    for end in topology.ends(name) {
+        let peer_asn = topology.node(end.peer).map_or(0, |n| n.asn);
+        let peer = end.peer_addr;
+        let _ = write!(
+            text,
+            " neighbor {peer} remote-as {peer_asn}\n neighbor {peer} description {}\n neighbor {peer} timers connect \
+             {}\n neighbor {peer} advertisement-interval {}\n",
+            end.peer,
+            seconds(settings.connect_retry),
+            seconds(settings.mrai),
+        );
+        // Two bgpds that open a connection to each other at the same time may both lose it
+        // (RFC 4271, section 6.8) and try again a second later. The one that is started first
+        // waits; the other opens, as it would anyway, for it finds the first one listening.
+        if end.role == LinkRole::Peering && position(name) < position(end.peer) {
+            let _ = writeln!(text, " neighbor {peer} passive");
+        }
+    }
+    text
+}
+
+/// The injector's sessions of one router let nothing in but the destination.
+pub(super) fn filters(scenario: &ResolvedScenario, name: &str, indent: &str) -> String {
+    let ends = scenario.topology.ends(name);
+    ends.filter(|e| e.role != LinkRole::Peering)
+        .map(|end| {
+            format!(
+                "{indent}neighbor {} prefix-list {DESTINATION_LIST} in\n",
+                end.peer_addr
+            )
+        })
+        .collect()
+}
+
+/// The list that [`filters`] refers to, and the author's own lines after it.
+pub(super) fn trailer(scenario: &ResolvedScenario, name: &str) -> String {
+    let mut text = format!(
+        "!\nip prefix-list {DESTINATION_LIST} seq 5 permit {}\n!\n",
+        scenario.topology.destination
+    );
+    let extra = scenario.router.extra_config.get(name);
+    for line in extra.into_iter().flatten() {
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
+/// A session's change, if a line of bgpd's log tells of one.
+///
+/// FRR: `2026/01/02 03:04:05.678901 BGP: [M59KS-A3ZXZ] %ADJCHANGE: neighbor 198.18.0.1(r2) in vrf
+/// default Down Peer closed the session`. Quagga: `2026/01/02 03:04:05.678901 BGP: %ADJCHANGE:
+/// neighbor 198.18.0.1 Down Peer closed the session`.
+pub(super) fn session_change(line: &str) -> Option<SessionChange> {
+    let (head, tail) = line.split_once("%ADJCHANGE: neighbor ")?;
+    let stamp = head.get(..26)?;
+    let at = DateTime::strptime("%Y/%m/%d %H:%M:%S%.f", stamp).ok()?;
+    let at = at.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+    let (peer, rest) = tail.split_once(['(', ' '])?;
+    let text = match rest.split_once("in vrf ") {
+        Some((_, named)) => named.split_once(' ')?.1,
+        None => rest,
+    };
+    let up = match text.split_whitespace().next()? {
+        "Up" => true,
+        "Down" => false,
+        _ => return None,
+    };
+    Some(SessionChange {
+        t_wall_ns: u64::try_from(at.as_nanosecond()).ok()?,
+        peer: peer.parse::<Ipv4Addr>().ok()?,
+        up,
+        text: text.to_owned(),
+    })
+}
+
+/// The word after `version` in the first line of what `bgpd --version` prints.
+pub(super) fn version(output: &str) -> Option<String> {
+    let words = output.lines().next()?.split_whitespace();
+    words
+        .skip_while(|word| *word != "version")
+        .nth(1)
+        .map(str::to_owned)
+}
