@@ -1,9 +1,11 @@
 //! The command line.
 
+use std::net::Ipv4Addr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use ipnet::Ipv4Net;
 use topologies::Strategy;
 
 /// Breaks networks of real BGP routers, and measures what it cost.
@@ -18,10 +20,15 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Carry out the runs of a scenario, record them and analyze them
     Run(RunArgs),
-    /// Recompute metrics, figures and the table of a campaign from its records
+    /// Carry out a published study, or what is missing of it, and compare
+    Reproduce(ReproduceArgs),
+    /// Recompute metrics, figures and tables of a campaign or a study from its records
     Analyze {
-        /// The campaign's directory
+        /// The directory of a campaign, or of a study
         campaign: PathBuf,
+        /// Of a study: write the small set that is published of it to this directory, too
+        #[arg(long, value_name = "DIR")]
+        publish: Option<PathBuf>,
     },
     /// Tell what this machine can and cannot do, and the remedy
     Doctor {
@@ -51,6 +58,9 @@ pub(crate) enum Command {
         #[arg(long)]
         lab: Option<String>,
     },
+    /// Announce routes to BGP routers, also without a lab
+    #[command(subcommand)]
+    Injector(InjectorCommand),
     /// Time what labs cost
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -73,7 +83,8 @@ pub(crate) struct RunArgs {
     /// Labs at a time [default: twice the CPUs]
     #[arg(long)]
     pub(crate) jobs: Option<NonZeroUsize>,
-    /// The campaign's directory, which must not exist [default: results/runs/NAME-TIME]
+    /// The campaign's directory; one of the same scenario is gone on with
+    /// [default: results/runs/NAME-TIME]
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
     /// Only these arms; may be given several times
@@ -88,6 +99,45 @@ pub(crate) struct RunArgs {
     /// Tell nothing on the way, only the result
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReproduceArgs {
+    /// Which study
+    #[arg(value_enum)]
+    pub(crate) study: Study,
+    /// Runs of each arm of each scenario
+    #[arg(long, default_value = "100")]
+    pub(crate) runs: NonZeroU32,
+    /// Labs at a time [default: twice the CPUs]
+    #[arg(long)]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// The study's directory; what is there already stays, and is not made again
+    /// [default: results/runs/STUDY]
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// Write the small set that is published of a study to this directory, too
+    #[arg(long, value_name = "DIR")]
+    pub(crate) publish: Option<PathBuf>,
+    /// Tell nothing on the way, only the result
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// Studies that can be reproduced.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Study {
+    /// Surton (2014), chapters 3 and 4
+    #[value(name = "surton2014")]
+    Surton2014,
+}
+
+impl std::fmt::Display for Study {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Surton2014 => "surton2014",
+        })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -137,6 +187,61 @@ pub(crate) struct UpArgs {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum InjectorCommand {
+    /// Speak BGP as configured, until SIGTERM or Ctrl-C; prints what happens as JSON lines
+    Run {
+        /// The configuration (YAML or JSON), see docs/injector.md
+        config: PathBuf,
+    },
+    /// Check a configuration, and the files that it names
+    Check {
+        /// The configuration (YAML or JSON)
+        config: PathBuf,
+    },
+    /// Have a running injector announce a route, in place of what it announced of the prefix
+    Announce {
+        #[command(flatten)]
+        to: ControlArgs,
+        /// To whom: address of a peer
+        #[arg(long)]
+        peer: Ipv4Addr,
+        /// The prefix
+        prefix: Ipv4Net,
+        /// The AS path, our own number first [default: our own number alone]
+        #[arg(long, value_delimiter = ',', value_name = "ASN,...")]
+        as_path: Vec<u32>,
+        /// MULTI_EXIT_DISC
+        #[arg(long)]
+        med: Option<u32>,
+    },
+    /// Have a running injector withdraw a prefix
+    Withdraw {
+        #[command(flatten)]
+        to: ControlArgs,
+        /// From whom: address of a peer
+        #[arg(long)]
+        peer: Ipv4Addr,
+        /// The prefix
+        prefix: Ipv4Net,
+    },
+    /// Show the sessions of a running injector
+    Show {
+        #[command(flatten)]
+        to: ControlArgs,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ControlArgs {
+    /// The injector's control socket: `control` in its configuration
+    #[arg(long, value_name = "SOCKET")]
+    pub(crate) control: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
     /// Time the bring-up and the teardown of a clique
     BringUp {
@@ -147,10 +252,19 @@ pub(crate) enum BenchCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Time how flaplab's own injector announces a table to a sink
+    Injector {
+        /// Number of routes
+        #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        routes: u32,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn parse_strategy(text: &str) -> Result<Strategy, String> {
-    let all = [Strategy::None, Strategy::GracefulRestart];
+    let all = Strategy::ALL;
     all.into_iter()
         .find(|s| s.to_string() == text)
         .ok_or_else(|| {

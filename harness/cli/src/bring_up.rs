@@ -1,4 +1,4 @@
-//! `flaplab bench`: what labs cost.
+//! `flaplab bench bring-up`: what labs cost.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -12,11 +12,9 @@ use results::{Event, EventKind, RunDir};
 use topologies::{Scenario, Strategy};
 
 use crate::Exit;
-use crate::args::BenchCommand;
 
 /// Times one bring-up and teardown.
-pub(crate) async fn bench(command: BenchCommand) -> anyhow::Result<Exit> {
-    let BenchCommand::BringUp { routers, json } = command;
+pub(crate) async fn bench(routers: usize, json: bool) -> anyhow::Result<Exit> {
     let began_ns = clock::monotonic_ns();
     let text = format!(
         "schema: 1\nname: bring-up\ntopology: {{kind: clique, size: {routers}}}\nfailure: {{kind: control}}\n\

@@ -1,18 +1,25 @@
 //! flaplab: a BGP resilience testbed and experiment harness.
 
 mod args;
+mod bench_injector;
 mod bring_up;
 mod doctor;
+mod injector;
 mod progress;
+mod reproduce;
 mod run;
 mod topo;
 mod up;
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use args::{Args, Command, TopoCommand};
+use args::{Args, BenchCommand, Command, InjectorCommand, TopoCommand};
 use clap::{CommandFactory, Parser};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// How the program ended, as its exit status; docs/exit-codes.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,20 +32,25 @@ enum Exit {
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_env("FLAPLAB_LOG"))
-        .with_writer(std::io::stderr)
-        .init();
-    // The capsule's entrance, the announcer and the shell must be single-threaded, or are run by
+    // The capsule's entrance, the announcer, TCPR and the shell must be single-threaded, or are run by
     // other programs: they come before the command line is parsed and before there is a runtime.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    keep_log(words.first() == Some(&harness::tcpr::SUBCOMMAND));
     match words.as_slice() {
         [harness::capsule::SUBCOMMAND] => harness::capsule::enter(None),
         [harness::capsule::SUBCOMMAND, run_dir] => {
             harness::capsule::enter(Some(Path::new(run_dir)))
         }
         [injectors::announcer::SUBCOMMAND, plan] => return announce(Path::new(plan)),
+        [harness::tcpr::SUBCOMMAND, socket, ttl_s] => return serve_tcpr(Path::new(socket), ttl_s),
+        [harness::probe::SUBCOMMAND, address, record] => {
+            return receive_probes(address, Path::new(record));
+        }
+        // A session waits for it after a restart.
+        ["injector", "run", config] if !config.starts_with('-') => {
+            return injector::run(Path::new(config));
+        }
         _ => {}
     }
     let args = Args::parse();
@@ -56,13 +68,40 @@ fn main() -> ExitCode {
     }
 }
 
+/// Logs to standard error what FLAPLAB_LOG asks for, or errors; of a lab's TCPR warnings too, for
+/// it has a log file of its own.
+fn keep_log(is_tcpr: bool) {
+    let level = if is_tcpr {
+        LevelFilter::WARN
+    } else {
+        LevelFilter::ERROR
+    };
+    let filter = EnvFilter::builder()
+        .with_default_directive(level.into())
+        .with_env_var("FLAPLAB_LOG")
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
 fn execute(command: Command) -> anyhow::Result<ExitCode> {
     let exit = match command {
         Command::Run(args) => runtime()?.block_on(run::run(args))?,
-        Command::Analyze { campaign } => {
-            print(&analysis::analyze(&campaign)?.to_string())?;
-            Exit::Done
-        }
+        Command::Reproduce(args) => runtime()?.block_on(reproduce::reproduce(args))?,
+        Command::Analyze { campaign, publish } => match results::StudyDir::find(&campaign)? {
+            Some(study) => reproduce::analyze(&study, publish.as_deref())?,
+            None if publish.is_some() => anyhow::bail!(
+                "{} is no study: --publish wants the directory of `flaplab reproduce`",
+                campaign.display()
+            ),
+            None => {
+                print(&analysis::analyze(&campaign)?.to_string())?;
+                Exit::Done
+            }
+        },
         Command::Doctor { json } => runtime()?.block_on(doctor::doctor(json))?,
         Command::Topo(TopoCommand::Show(args)) => topo::show(&args)?,
         Command::Up(args) => runtime()?.block_on(up::up(args))?,
@@ -74,7 +113,14 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
             println!("{} is down", harness::standing::down(lab.as_deref())?);
             Exit::Done
         }
-        Command::Bench(args) => runtime()?.block_on(bring_up::bench(args))?,
+        Command::Injector(InjectorCommand::Run { config }) => return Ok(injector::run(&config)),
+        Command::Injector(command) => injector::execute(command)?,
+        Command::Bench(BenchCommand::BringUp { routers, json }) => {
+            runtime()?.block_on(bring_up::bench(routers, json))?
+        }
+        Command::Bench(BenchCommand::Injector { routes, json }) => {
+            bench_injector::bench(routes, json)?
+        }
         Command::Schema => {
             print(&topologies::schema::json_schema())?;
             Exit::Done
@@ -117,10 +163,33 @@ fn print(text: &str) -> std::io::Result<()> {
 }
 
 fn announce(plan: &Path) -> ExitCode {
-    match injectors::announcer::run(plan) {
+    let announced = injectors::announcer::run(plan);
+    of_a_lab("announcer", announced.map_err(|e| e.to_string()))
+}
+
+fn serve_tcpr(socket: &Path, ttl_s: &str) -> ExitCode {
+    let served = match ttl_s.parse() {
+        Ok(seconds) => harness::tcpr::serve(socket, Duration::from_secs(seconds))
+            .map_err(|e| with_causes(&e.into())),
+        Err(e) => Err(format!("`{ttl_s}` is no number of seconds: {e}")),
+    };
+    of_a_lab("tcpr", served)
+}
+
+fn receive_probes(address: &str, record: &Path) -> ExitCode {
+    let received = match address.parse() {
+        Ok(address) => harness::probe::receive(address, record).map_err(|e| e.to_string()),
+        Err(e) => Err(format!("`{address}` is no address and port: {e}")),
+    };
+    of_a_lab("probe receiver", received)
+}
+
+/// How a process of a lab ended; its words go to its log.
+fn of_a_lab(name: &str, ended: Result<(), String>) -> ExitCode {
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("flaplab's announcer: {e}");
+        Err(reason) => {
+            eprintln!("flaplab's {name}: {reason}");
             ExitCode::FAILURE
         }
     }

@@ -28,6 +28,8 @@ pub(crate) enum Progress {
 pub(crate) struct Clockwork {
     began: Instant,
     runs: usize,
+    /// Complete before this campaign went on.
+    there: usize,
     ended: usize,
     jobs: usize,
     begun: HashMap<String, Instant>,
@@ -46,13 +48,18 @@ impl Clockwork {
     /// Time left, from the mean time of the runs that have ended.
     fn left(&self) -> Option<Duration> {
         let mean = self.run_time.checked_div(u32::try_from(self.ended).ok()?)?;
-        let waves = (self.runs - self.ended).div_ceil(self.jobs);
+        let waves = self.to_come().div_ceil(self.jobs);
         Some(mean * u32::try_from(waves).ok()?)
+    }
+
+    /// Runs that have not ended.
+    fn to_come(&self) -> usize {
+        self.runs.saturating_sub(self.there + self.ended)
     }
 
     fn left_text(&self) -> String {
         match self.left() {
-            Some(left) if self.ended < self.runs => format!(", about {} s left", left.as_secs()),
+            Some(left) if self.to_come() > 0 => format!(", about {} s left", left.as_secs()),
             _ => String::new(),
         }
     }
@@ -71,6 +78,7 @@ impl Progress {
         let clockwork = Clockwork {
             began: Instant::now(),
             runs,
+            there: 0,
             ended: 0,
             jobs: jobs.min(runs).max(1),
             begun: HashMap::new(),
@@ -130,6 +138,10 @@ impl Progress {
                             bar.set_message(format!("{}: {text}", stage_name(*stage)));
                         }
                     }
+                    CampaignEvent::Resumed { there, .. } => {
+                        total.set_position(*there as u64);
+                        let _ = all.println(line.unwrap_or_default());
+                    }
                     CampaignEvent::Kept { .. } => {
                         let _ = all.println(line.unwrap_or_default());
                     }
@@ -180,6 +192,32 @@ impl Clockwork {
     /// The line for an event, if it is worth one.
     fn line(&mut self, event: &CampaignEvent) -> Option<String> {
         match event {
+            CampaignEvent::Resumed {
+                there,
+                abandoned,
+                otherwise,
+            } => {
+                self.there = *there;
+                let mut line = format!(
+                    "goes on: {there} of {} runs are complete already",
+                    self.runs
+                );
+                if !abandoned.is_empty() {
+                    line.push_str(&format!(
+                        "; {} interrupted, moved to abandoned/ and made again: {}",
+                        abandoned.len(),
+                        abandoned.join(", ")
+                    ));
+                }
+                if !otherwise.is_empty() {
+                    line.push_str(&format!(
+                        "\n  warning: those were made otherwise ({}): runs of one arm may differ for \
+                         that alone; a new directory (--out) keeps them apart",
+                        otherwise.join("; ")
+                    ));
+                }
+                Some(line)
+            }
             CampaignEvent::Begun { run_id } => {
                 self.begun.insert(run_id.clone(), Instant::now());
                 Some(format!("{run_id} begins"))
@@ -210,7 +248,7 @@ impl Clockwork {
                 };
                 let mut line = format!(
                     "{run_id} {word} ({}/{} runs{})",
-                    self.ended,
+                    self.there + self.ended,
                     self.runs,
                     self.left_text()
                 );

@@ -10,14 +10,22 @@
 
 mod campaign;
 mod control;
+mod failure_variants;
+mod ground_truth;
+mod injectors;
 mod interrupted;
 mod killed;
 mod misfortunes;
+mod mrai;
 mod outside;
 mod path_failures;
 mod processes;
 mod program;
+mod quagga;
+mod recovery;
 mod refusals;
+mod reproduced;
+mod resumed;
 mod standing;
 mod surroundings;
 mod wire;
