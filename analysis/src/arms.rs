@@ -45,11 +45,15 @@ pub enum Metric {
     Withdrawals,
     /// Mean over routers of both.
     Updates,
+    /// Mean over routers of the time that lost probes stand for.
+    ProbeDisconnected,
+    /// The probes of all routers that were lost.
+    ProbesLost,
 }
 
 impl Metric {
     /// All of them, in the order of `summary.csv`.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Convergence,
         Self::Disconnected,
         Self::NoRoute,
@@ -58,6 +62,8 @@ impl Metric {
         Self::Advertisements,
         Self::Withdrawals,
         Self::Updates,
+        Self::ProbeDisconnected,
+        Self::ProbesLost,
     ];
 
     /// Its name: a column of `metrics.csv`.
@@ -72,6 +78,8 @@ impl Metric {
             Self::Advertisements => "advertisements_sent",
             Self::Withdrawals => "withdrawals_sent",
             Self::Updates => "updates_sent",
+            Self::ProbeDisconnected => "probe_disconnected_s",
+            Self::ProbesLost => "probes_lost",
         }
     }
 
@@ -83,19 +91,26 @@ impl Metric {
             | Self::Disconnected
             | Self::NoRoute
             | Self::Loop
-            | Self::Blackhole => "s",
+            | Self::Blackhole
+            | Self::ProbeDisconnected => "s",
             Self::Advertisements | Self::Withdrawals | Self::Updates => "per router",
+            Self::ProbesLost => "per run",
         }
     }
 
     /// Its value for one run, in [`Metric::unit`]: the mean over the routers, but for the
-    /// convergence, which is the run's.
+    /// convergence and the probes lost, which are the run's. None for what the probe measures, if
+    /// the run had none.
     #[must_use]
-    pub fn of(self, run: &RunMetrics) -> f64 {
+    pub fn of(self, run: &RunMetrics) -> Option<f64> {
         let over_routers = |value: fn(&RouterMetrics) -> f64| {
             mean(&run.routers.iter().map(value).collect::<Vec<_>>())
         };
-        match self {
+        let probes = || {
+            let probes = run.routers.iter().map(|r| r.probe);
+            probes.collect::<Option<Vec<_>>>()
+        };
+        Some(match self {
             Self::Convergence => seconds(run.convergence_ns),
             Self::Disconnected => over_routers(|r| seconds(r.disconnected_ns())),
             Self::NoRoute => over_routers(|r| seconds(r.no_route_ns)),
@@ -104,7 +119,17 @@ impl Metric {
             Self::Advertisements => over_routers(|r| r.advertisements() as f64),
             Self::Withdrawals => over_routers(|r| r.withdrawals() as f64),
             Self::Updates => over_routers(|r| r.updates() as f64),
-        }
+            Self::ProbeDisconnected => {
+                let probes = probes()?;
+                mean(
+                    &probes
+                        .iter()
+                        .map(|p| seconds(p.disconnected_ns))
+                        .collect::<Vec<_>>(),
+                )
+            }
+            Self::ProbesLost => probes()?.iter().map(|p| p.lost as f64).sum(),
+        })
     }
 }
 
@@ -113,7 +138,7 @@ impl Metric {
 pub struct Sample {
     /// What was measured.
     pub metric: Metric,
-    /// One value per valid run, ascending, in the metric's unit.
+    /// One value per valid run that has one, ascending, in the metric's unit.
     pub values: Vec<f64>,
     /// Their statistics.
     pub summary: Summary,
@@ -130,6 +155,8 @@ pub struct Arm {
     pub manifest: Manifest,
     /// What the routers of the arm's runs called themselves, and their MRAI: one, if all is well.
     pub routers: Vec<(String, String, f64)>,
+    /// Versions and commits of flaplab that the arm's runs were made by: one, if all is well.
+    pub tools: Vec<String>,
     /// Number of runs.
     pub total: usize,
     /// Number of runs whose figures count.
@@ -173,11 +200,16 @@ pub fn group(runs: &[MeasuredRun]) -> Vec<Arm> {
                 .filter(|(_, r)| r.valid)
                 .filter_map(|(_, r)| r.metrics.as_ref())
                 .collect();
+            let mut tools: Vec<String> = Vec::new();
             let mut routers: Vec<(String, String, f64)> = Vec::new();
             for (m, _) in &runs {
                 let router = (m.router.clone(), m.router_version.clone(), m.mrai_s);
                 if !routers.contains(&router) {
                     routers.push(router);
+                }
+                let tool = format!("flaplab {} ({})", m.tool_version, m.tool_commit);
+                if !tools.contains(&tool) {
+                    tools.push(tool);
                 }
             }
             Arm {
@@ -185,8 +217,9 @@ pub fn group(runs: &[MeasuredRun]) -> Vec<Arm> {
                 strategy,
                 manifest: runs[0].0.clone(),
                 routers,
+                tools,
                 total: runs.len(),
-                valid: valid.len(),
+                valid: runs.iter().filter(|(_, r)| r.valid).count(),
                 samples: Metric::ALL.map(|m| sample(m, &valid)).into(),
             }
         })
@@ -194,7 +227,7 @@ pub fn group(runs: &[MeasuredRun]) -> Vec<Arm> {
 }
 
 fn sample(metric: Metric, runs: &[&RunMetrics]) -> Sample {
-    let mut values: Vec<f64> = runs.iter().map(|r| metric.of(r)).collect();
+    let mut values: Vec<f64> = runs.iter().filter_map(|r| metric.of(r)).collect();
     values.sort_unstable_by(f64::total_cmp);
     let summary = summarize(&values);
     Sample {

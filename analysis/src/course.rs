@@ -48,7 +48,9 @@ pub(crate) fn read(
         .min()
     else {
         // A run that did not get that far is told as what it is.
-        if manifest.status == Status::Complete {
+        // An MRAI probe has no failure: its result is in the manifest.
+        let probe = manifest.failure == FailureKind::MraiProbe && manifest.realised_mrai.is_some();
+        if manifest.status == Status::Complete && !probe {
             let message = "no `failure` event of phase `applied`: there is nothing to measure from";
             findings.push(damaged(place, message.to_owned()));
         }
@@ -85,8 +87,8 @@ fn dead_link(
         .filter(|e| e.kind == EventKind::Failure)
         .find_map(|e| e.dead_link.as_ref());
     match (named, failure) {
-        (None, FailureKind::Control) => Ok(None),
-        (None, FailureKind::Forwarding | FailureKind::Correlated) => Err(format!(
+        (None, kind) if !kind.loses_the_primary_link() => Ok(None),
+        (None, _) => Err(format!(
             "the failure is `{failure}` and no failure event names the dead link"
         )),
         (Some(link), _) => topology

@@ -9,6 +9,8 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use topologies::Topology;
 
+use crate::probe::Probes;
+
 /// What a route does with a packet for the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RouteKind {
@@ -125,4 +127,6 @@ pub struct Frame {
     pub records: Vec<Dated>,
     /// Updates of all nodes that concern the destination.
     pub updates: Vec<Update>,
+    /// What became of the data-plane probe's packets, if the run has them.
+    pub probes: Option<Probes>,
 }

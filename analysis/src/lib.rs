@@ -6,22 +6,30 @@
 //! doubtful is a finding beside it.
 //!
 //! The way of the data: [`load`] reads a run directory into a [`frame::Frame`]; [`tables`] replays
-//! each node's routing table, [`reach`] follows the next hops through them, [`metrics`] makes the
-//! figures of a run; [`arms`] and [`statistics`] those of a campaign; [`sheets`], [`figures`] and
+//! each node's routing table, [`reach`] follows the next hops through them, [`probe`] holds what
+//! packets met against that, [`metrics`] makes the figures of a run; [`arms`] and [`statistics`] those of a campaign; [`sheets`], [`figures`] and
 //! [`report`] are what a reader sees.
 
 pub mod arms;
+pub mod benchmarks;
+pub mod comparison;
 mod course;
+mod drawing;
 pub mod figures;
 pub mod frame;
 pub mod load;
 pub mod metrics;
 mod node_records;
+pub mod probe;
+mod probe_records;
+pub mod publication;
 mod published;
 pub mod reach;
+pub mod realised;
 pub mod report;
 pub mod sheets;
 pub mod statistics;
+pub mod study;
 pub mod tables;
 
 use std::fs;
@@ -74,6 +82,14 @@ pub enum AnalyzeError {
     /// A figure could not be drawn.
     #[error(transparent)]
     Figure(#[from] FigureError),
+    /// A result that is to be published could not be read.
+    #[error("cannot read {}: {source}; `flaplab analyze` makes it", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// A result could not be written.
     #[error("cannot write {}: {source}; the records are untouched: free space or get the permission, and analyse again", path.display())]
     Write {
@@ -137,7 +153,13 @@ pub fn measure_run(dir: &RunDir) -> MeasuredRun {
         }
         metrics
     });
-    let valid = metrics.is_some()
+    // The result of an MRAI probe is not a figure of this crate's.
+    let measured = metrics.is_some()
+        || run
+            .manifest
+            .as_ref()
+            .is_some_and(|m| m.realised_mrai.is_some());
+    let valid = measured
         && run
             .manifest
             .as_ref()

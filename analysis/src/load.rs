@@ -12,6 +12,7 @@ use topologies::{NodeRole, Topology};
 use crate::course;
 use crate::frame::Frame;
 use crate::node_records::{self, NodeRecords};
+use crate::probe_records;
 
 /// A run as it was found on disk.
 #[derive(Debug)]
@@ -132,6 +133,7 @@ fn load_frame(dir: &RunDir, manifest: &Manifest, findings: &mut Vec<Finding>) ->
         end_ns: 0,
         records: Vec::new(),
         updates: Vec::new(),
+        probes: None,
     };
     let mut last_ns = 0;
     let mut all_there = true;
@@ -147,6 +149,13 @@ fn load_frame(dir: &RunDir, manifest: &Manifest, findings: &mut Vec<Finding>) ->
     frame.end_ns = course
         .quiet_ns
         .unwrap_or_else(|| last_ns.max(0).unsigned_abs());
+    frame.probes = probe_records::load(
+        dir,
+        &frame.topology,
+        course.t0_mono_ns,
+        frame.end_ns,
+        findings,
+    );
     let told = manifest
         .findings
         .iter()

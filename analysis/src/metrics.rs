@@ -7,6 +7,7 @@
 use results::{Finding, FindingKind, Severity, Status};
 
 use crate::frame::Frame;
+use crate::probe::{self, ProbeMetrics};
 use crate::reach::{self, Reach, Timeline};
 
 /// What one router sent to one peer about the destination, from the failure to the end.
@@ -35,6 +36,8 @@ pub struct RouterMetrics {
     pub blackhole_ns: u64,
     /// What it sent, by session, in the order of the topology's links.
     pub sessions: Vec<SessionLoad>,
+    /// What its probes met, if the run has a probe.
+    pub probe: Option<ProbeMetrics>,
 }
 
 impl RouterMetrics {
@@ -80,7 +83,8 @@ pub fn measure(frame: &Frame) -> (RunMetrics, Vec<Finding>) {
         .topology
         .routers()
         .zip(&timelines)
-        .map(|(node, t)| RouterMetrics {
+        .enumerate()
+        .map(|(index, (node, t))| RouterMetrics {
             node: node.name.clone(),
             last_change_ns: t.last_change_ns.unwrap_or(0),
             no_route_ns: t.total_ns(Reach::NoRoute),
@@ -95,13 +99,22 @@ pub fn measure(frame: &Frame) -> (RunMetrics, Vec<Finding>) {
                     withdrawals: 0,
                 })
                 .collect(),
+            probe: frame
+                .probes
+                .as_ref()
+                .map(|p| p.measure(index, frame.end_ns)),
         })
         .collect();
     count_updates(frame, &mut routers);
     let findings = routers
         .iter()
         .zip(&timelines)
-        .flat_map(|(r, t)| doubts(&r.node, t, frame))
+        .flat_map(|(r, t)| {
+            let probe = r.probe.as_ref();
+            let disagreement =
+                probe.and_then(|p| probe::disagreement(&r.node, t, r.disconnected_ns(), p));
+            doubts(&r.node, t, frame).into_iter().chain(disagreement)
+        })
         .collect();
     let run = RunMetrics {
         convergence_ns: routers.iter().map(|r| r.last_change_ns).max().unwrap_or(0),

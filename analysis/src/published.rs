@@ -4,7 +4,7 @@
 //! only beside the experiment it was measured in (failure, graph, number of routers, MRAI), as
 //! its text states it, with the figure, and with the router behind it.
 
-use results::reference::{self, PublishedValue, Relation, surton2014};
+use results::reference::{self, PublishedValue, surton2014};
 
 use crate::arms::{Arm, Metric};
 
@@ -66,18 +66,11 @@ impl Study {
 }
 
 fn in_words(v: &PublishedValue) -> String {
-    let relation = match v.relation {
-        Relation::Exactly => String::new(),
-        other => format!("{other} "),
-    };
-    let base = v
-        .relative_to
-        .map_or(String::new(), |strategy| format!("{strategy} + "));
     // The column says seconds, or updates per router; whatever is counted otherwise says so.
     let unit = match v.unit.as_str() {
         "s" => String::new(),
         u if u.starts_with("updates per router") => String::new(),
         u => format!(" {}", u.replacen(" of ", "\nof ", 1)),
     };
-    format!("{relation}{base}{}{unit}\n(figure {})", v.value, v.figure)
+    format!("{}{unit}\n(figure {})", v.stated(), v.figure)
 }

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use results::{FindingKind, Severity};
+use topologies::FailureKind;
 
 use crate::arms::{Arm, MeasuredRun, Metric};
 use crate::published;
+use crate::realised::{self, Realised};
 use crate::sheets::word;
 
 /// The metrics of the report's table.
@@ -21,6 +23,11 @@ const COLUMNS: [(Metric, &str); 3] = [
     (Metric::Convergence, "convergence, s"),
     (Metric::Disconnected, "disconnected, s"),
     (Metric::Updates, "updates / router"),
+];
+/// Those that follow where an arm has a data-plane probe.
+const PROBE_COLUMNS: [(Metric, &str); 2] = [
+    (Metric::ProbeDisconnected, "disconnected by probe, s"),
+    (Metric::ProbesLost, "probes lost / run"),
 ];
 
 /// How often something was found.
@@ -43,6 +50,8 @@ pub struct Report {
     pub campaign: PathBuf,
     /// Its arms with their statistics.
     pub arms: Vec<Arm>,
+    /// What MRAI the routers realised, of each run that measured it.
+    pub realised: Vec<Realised>,
     /// Number of runs, unreadable ones included.
     pub runs: usize,
     /// Number of runs whose manifest cannot be read, and that therefore belong to no arm.
@@ -68,6 +77,7 @@ impl Report {
         }
         Self {
             campaign: campaign.to_owned(),
+            realised: realised::of(runs),
             arms,
             runs: runs.len(),
             unreadable: runs.iter().filter(|r| r.manifest.is_none()).count(),
@@ -91,13 +101,18 @@ impl Report {
     }
 
     /// The table of one scenario.
-    fn table<'a>(arms: impl Iterator<Item = &'a Arm>) -> Table {
+    fn table(arms: &[Arm]) -> Table {
+        let mut columns = COLUMNS.to_vec();
+        let probed = |arm: &Arm| arm.sample(Metric::ProbeDisconnected).summary.n > 0;
+        if arms.iter().any(probed) {
+            columns.extend(PROBE_COLUMNS);
+        }
         let mut table = Table::new();
         table
             .load_style(UTF8_FULL_CONDENSED)
             .set_content_arrangement(ContentArrangement::Disabled);
         let mut header = vec!["strategy", "router", "valid runs"];
-        header.extend(COLUMNS.map(|(_, title)| title));
+        header.extend(columns.iter().map(|(_, title)| title));
         table.set_header(header);
         for arm in arms {
             let mut row = vec![
@@ -105,7 +120,11 @@ impl Report {
                 Cell::new(routers(arm)),
                 right(format!("{} of {}", arm.valid, arm.total)),
             ];
-            row.extend(COLUMNS.map(|(metric, _)| right(figure(arm, metric))));
+            row.extend(
+                columns
+                    .iter()
+                    .map(|&(metric, _)| right(figure(arm, metric))),
+            );
             table.add_row(row);
             if let Some(study) = published::beside(arm) {
                 let mut row = vec![
@@ -113,7 +132,11 @@ impl Report {
                     Cell::new(&study.router),
                     right(study.runs.clone()),
                 ];
-                row.extend(COLUMNS.map(|(metric, _)| right(study.figure(metric))));
+                row.extend(
+                    columns
+                        .iter()
+                        .map(|&(metric, _)| right(study.figure(metric))),
+                );
                 table.add_row(row);
             }
         }
@@ -160,6 +183,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let failed = |arm: &Arm| arm.manifest.failure != FailureKind::MraiProbe;
         for arms in self.arms.chunk_by(|a, b| a.scenario == b.scenario) {
             let m = &arms[0].manifest;
             writeln!(
@@ -167,13 +191,20 @@ impl fmt::Display for Report {
                 "{}: failure `{}`, {} of {} routers",
                 m.scenario, m.failure, m.topology, m.size
             )?;
-            writeln!(f, "{}", Self::table(arms.iter()))?;
+            if failed(&arms[0]) {
+                writeln!(f, "{}", Self::table(arms))?;
+            }
         }
-        writeln!(
-            f,
-            "Mean over runs [95 % confidence interval of the mean]; disconnection and updates are \
-             means over the routers of a run first."
-        )?;
+        for realised in &self.realised {
+            write!(f, "{realised}")?;
+        }
+        if self.arms.iter().any(failed) {
+            writeln!(
+                f,
+                "Mean over runs [95 % confidence interval of the mean]; disconnection and updates are \
+                 means over the routers of a run first."
+            )?;
+        }
         if self.arms.iter().any(|a| published::beside(a).is_some()) {
             writeln!(f, "{}", published::CAUTION)?;
         }

@@ -50,6 +50,9 @@ pub fn metrics(runs: &[MeasuredRun]) -> Result<DataFrame, PolarsError> {
         "withdrawals_sent" => column!(|_, _, _, router| router.withdrawals()),
         "updates_sent" => column!(|_, _, _, router| router.updates()),
         "valid" => column!(|r, _, _, _| r.valid),
+        "probe_disconnected_s" =>
+            column!(|_, _, _, router| router.probe.map(|p| seconds(p.disconnected_ns))),
+        "probes_lost" => column!(|_, _, _, router| router.probe.map(|p| p.lost)),
     )
 }
 

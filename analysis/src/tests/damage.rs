@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use results::realised::{MraiRound, RealisedMrai};
 use results::{FindingKind, RunDir, Severity};
 use topologies::{FailureKind, Strategy};
 
@@ -10,7 +11,7 @@ use super::disk::{Capture, bgp_update, campaign, manifest, wall_ns, write_run};
 use super::network::{Story, by_way_of, clique, eventful, hop, ns};
 use crate::arms::MeasuredRun;
 use crate::frame::{Install, TableRecord, Update};
-use crate::{load, measure_run};
+use crate::{analyze, load, measure_run};
 
 fn kinds(run: &MeasuredRun) -> Vec<(FindingKind, Severity, &str)> {
     run.findings
@@ -256,6 +257,40 @@ fn a_broken_event_line_is_found_and_a_run_without_failure_has_no_figures() {
     });
     assert!(run.metrics.is_none());
     assert!(run.findings[0].message.contains("no `failure` event"));
+}
+
+#[test]
+fn an_mrai_probe_has_its_result_in_the_manifest_and_neither_figures_nor_damage() {
+    let round = MraiRound {
+        first_announcement_s: 0.05,
+        second_announcement_s: 1.9,
+        announcement_interval_s: 2.0,
+        withdrawal_s: 0.06,
+        withdrawal_behind_announcement_s: 1.8,
+    };
+    let temp = tempfile::tempdir().unwrap();
+    let campaign = campaign(temp.path());
+    let frame = eventful();
+    let mut probed = manifest(&frame.topology, Strategy::None, 0);
+    probed.failure = FailureKind::MraiProbe;
+    let mut lacking = manifest(&frame.topology, Strategy::None, 1);
+    lacking.failure = FailureKind::MraiProbe;
+    probed.realised_mrai = RealisedMrai::of("r1", "r2", &[round]);
+    for m in [probed, lacking] {
+        let dir = write_run(&campaign, &frame, m);
+        fs::write(dir.events_path(), "").unwrap();
+    }
+    let report = analyze(campaign.path()).unwrap();
+    assert_eq!((report.valid_runs(), report.runs), (1, 2));
+    assert_eq!(report.findings.len(), 1, "only of the run without a result");
+    let shown = report.to_string();
+    for words in [
+        "realised MRAI",
+        "│ interval between them             ┆  2.000 ┆",
+    ] {
+        assert!(shown.contains(words), "no `{words}` in:\n{shown}");
+    }
+    assert!(!shown.contains("convergence"), "{shown}");
 }
 
 #[test]

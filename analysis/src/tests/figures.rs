@@ -22,6 +22,7 @@ fn run(strategy: Strategy, i: usize, value_s: f64) -> MeasuredRun {
                 loop_ns: 0,
                 blackhole_ns: 0,
                 sessions: Vec::new(),
+                probe: None,
             }],
         }),
         findings: Vec::new(),
