@@ -8,11 +8,6 @@ JOBS ?= 6
 ROUNDS ?= 5
 ROUTERS ?= 16
 
-# A campaign is never overwritten, so each one has the time in its name.
-STAMP := $(shell date -u +%Y%m%dT%H%M%SZ)
-CONTROL := results/runs/surton2014-control-$(STAMP)
-CORRELATED := results/runs/surton2014-correlated-$(STAMP)
-
 CARGO_TARGET_DIR ?= target
 FLAPLAB := $(CARGO_TARGET_DIR)/release/flaplab
 TCPR := $(CARGO_TARGET_DIR)/release/tcpr
@@ -28,14 +23,10 @@ setup: ## install what is missing on this machine (scripts/setup --list says wha
 build: setup ## build the release binaries: flaplab and tcpr
 	cargo build --release --locked -p flaplab -p tcpr-cli
 
-# A doubtful run (exit code 3) is told and left out of the figures; the study goes on.
+# What is there already is not made again: after a stop, the same command goes on. A doubtful run (exit
+# code 3) is told and left out of the figures.
 reproduce: build ## run the study of Surton (2014) on this machine: RUNS=3 JOBS=6
-	$(FLAPLAB) run topologies/scenarios/surton2014-control.yaml --runs $(RUNS) --jobs $(JOBS) --out $(CONTROL) || [ $$? -eq 3 ]
-	$(FLAPLAB) run topologies/scenarios/surton2014-correlated.yaml --runs $(RUNS) --jobs $(JOBS) --out $(CORRELATED) || [ $$? -eq 3 ]
-	@echo
-	@echo "Done. Figures (SVG and PDF) and tables (metrics.csv, summary.csv) are in"
-	@echo "  $(CONTROL)"
-	@echo "  $(CORRELATED)"
+	$(FLAPLAB) reproduce surton2014 --runs $(RUNS) --jobs $(JOBS) --out results/runs/surton2014 || [ $$? -eq 3 ]
 
 test: ## format, lints and every test, as the gate runs them
 	scripts/setup --test
@@ -44,11 +35,12 @@ test: ## format, lints and every test, as the gate runs them
 	cargo test --workspace --locked
 	@echo "make test: passed: format, lints, every test"
 
-bench: build ## tcpr beside plain TCP; bring-up and teardown beside Mininet: ROUNDS=5 ROUTERS=16
+bench: build ## tcpr beside plain TCP; the injector; bring-up and teardown beside Mininet: ROUNDS=5 ROUTERS=16
 	scripts/setup --bench
 	$(TCPR) bench throughput --rounds 3
 	$(TCPR) bench latency
 	$(TCPR) bench recovery
+	$(FLAPLAB) bench injector
 	bench/run --rounds $(ROUNDS) --routers $(ROUTERS) --flaplab "$(FLAPLAB) bench bring-up --routers {routers} --json"
 
 audit: ## licences, duplicates, sources and known vulnerabilities of all dependencies
