@@ -68,10 +68,10 @@ pub enum RulesError {
 pub(super) struct Rules {
     namespace: File,
     layout: Layout,
-    /// Whether this kernel can spare the packets conntrack's opinion.
-    notrack: bool,
-    /// Whether this kernel can bound the segment size of a handshake.
-    clamp: bool,
+    /// Whether it was said that packets are left to conntrack.
+    said_tracked: bool,
+    /// Whether it was said that the segment size of a handshake is not bounded.
+    said_unbounded: bool,
 }
 
 impl Rules {
@@ -82,8 +82,8 @@ impl Rules {
         let rules = Rules {
             namespace,
             layout,
-            notrack: true,
-            clamp: true,
+            said_tracked: false,
+            said_unbounded: false,
         };
         let mut found: Option<Vec<Pattern>> = None;
         for family in [Family::V4, Family::V6] {
@@ -125,26 +125,22 @@ impl Rules {
         present: &Present,
         patterns: &[Pattern],
     ) -> Result<(), RulesError> {
-        if self.notrack
-            && let Err(e) = self.restore(family, &raw(present, patterns))
+        // What a kernel lacks is tried each time: a refusal may have had a reason of the moment.
+        if let Err(e) = self.restore(family, &raw(present, patterns))
+            && !std::mem::replace(&mut self.said_tracked, true)
         {
             warn!("packets of protected connections are left to conntrack: {e}");
-            self.notrack = false;
         }
         let layout = self.layout;
-        if self.clamp {
-            match self.restore(family, &mangle(layout, present, patterns, true)) {
-                Ok(()) => return Ok(()),
-                Err(e) => debug!("not with the target TCPMSS: {e}"),
-            }
-        }
+        let Err(refused) = self.restore(family, &mangle(layout, present, patterns, true)) else {
+            return Ok(());
+        };
         self.restore(family, &mangle(layout, present, patterns, false))?;
-        if self.clamp {
+        if !std::mem::replace(&mut self.said_unbounded, true) {
             warn!(
-                "no target TCPMSS: packets of more than 65,531 octets, as on lo, cannot be edited, \
-                 and are dropped then"
+                "without the target TCPMSS packets of more than 65,531 octets, as on lo, cannot be \
+                 edited, and are dropped: {refused}"
             );
-            self.clamp = false;
         }
         Ok(())
     }
