@@ -56,6 +56,7 @@ fn recoveries_of(injector: Arc<dyn RouteInjector>) -> LineReader {
                 reason,
             }),
             Happening::Started
+            | Happening::ConnectFailed { .. }
             | Happening::Established { .. }
             | Happening::Transferred { .. }
             | Happening::Down { .. } => None,

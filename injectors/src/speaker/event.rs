@@ -29,6 +29,13 @@ pub enum Happening {
         /// Address of the peer.
         peer: Ipv4Addr,
     },
+    /// An attempt to connect has failed. That it fails again for the same reason is not told.
+    ConnectFailed {
+        /// Address of the peer.
+        peer: Ipv4Addr,
+        /// Why.
+        reason: String,
+    },
     /// A session is carried on that a predecessor has begun: the connection is usable again.
     Recovered {
         /// Address of the peer.

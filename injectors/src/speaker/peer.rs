@@ -63,6 +63,8 @@ pub(super) struct Peer {
     transferred: bool,
     /// What was decided at run time: the route, or nothing if it is withdrawn.
     decided: BTreeMap<Ipv4Net, Option<Announced>>,
+    /// Why the last attempt failed.
+    failure: Option<String>,
     /// What went wrong with the connection.
     trouble: Option<LinkError>,
     /// Offset of output up to which the peer has to acknowledge what it is sent after a recovery:
@@ -97,6 +99,7 @@ impl Peer {
             resume_at: None,
             transferred: false,
             decided: BTreeMap::new(),
+            failure: None,
             trouble: None,
             probation: None,
             stopping: false,
@@ -180,10 +183,11 @@ impl Peer {
                 match attempted {
                     Ok(link) => {
                         self.link = Some(link);
+                        self.failure = None;
                         self.session.handle(Input::ConnectionUp, now);
                     }
                     Err(e) => {
-                        tracing::info!(peer = %self.config.address, "{e}");
+                        self.failed(e.to_string());
                         self.session.handle(Input::ConnectionFailed, now);
                     }
                 }
@@ -307,6 +311,14 @@ impl Peer {
         self.transfer = None;
         self.resume_at = None;
         self.transferred = false;
+    }
+
+    /// There is no connection, and why is told if it was not told before.
+    fn failed(&mut self, reason: String) {
+        if self.failure.as_ref() != Some(&reason) {
+            self.failure = Some(reason.clone());
+            self.happened(|peer| Happening::ConnectFailed { peer, reason });
+        }
     }
 
     /// The connection is of no use any more.

@@ -17,6 +17,9 @@
 //!   (section 4.5). Section 8.2.2 would have a Finite State Machine Error in OpenSent.
 //! - A broken header is answered as section 6.1 says in Established too, where section 8.2.2 would
 //!   have a Finite State Machine Error.
+//! - ConnectRetryTime is how long a failed attempt keeps the next one waiting. An attempt itself may
+//!   take [`ATTEMPT`], if that is more: what the caller does first (protection) counts too, and an
+//!   attempt that is dropped only to be made again may never come to its end.
 //! - Timers have no jitter (section 10): there are few sessions, and measurements repeat.
 
 mod acceptance;
@@ -39,6 +42,9 @@ use timers::Timers;
 
 /// HoldTime until the peer's OPEN is there: "a large value", four minutes (RFC 4271, section 8.2.2).
 const LARGE_HOLD_TIME: Duration = Duration::from_secs(240);
+
+/// How long an attempt to connect may take at least, whatever ConnectRetryTime is.
+pub const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// A session with one peer.
 #[derive(Debug)]
@@ -180,7 +186,7 @@ impl Session {
     }
 
     fn connect(&mut self, now: Instant) {
-        self.timers.connect_retry = Some(now + self.settings.connect_retry());
+        self.timers.connect_retry = Some(now + self.settings.connect_retry().max(ATTEMPT));
         self.state = State::Connect;
         self.outputs.push_back(Output::Connect);
     }

@@ -17,7 +17,7 @@ mod table;
 use Event::*;
 use State::*;
 
-pub(crate) const CONNECT_RETRY_S: u64 = 5;
+pub(crate) const CONNECT_RETRY_S: u64 = 15;
 pub(crate) const HOLD_TIME_S: u64 = 90;
 pub(crate) const LARGE_HOLD_TIME_S: u64 = 240;
 pub(crate) const KEEPALIVE_S: u64 = 30;
@@ -75,7 +75,7 @@ pub(crate) fn settings(passive: bool) -> Settings {
         router_id: Ipv4Addr::new(192, 0, 2, 1),
         peer_asn: 64513,
         hold_time_s: 90,
-        connect_retry_ms: 5_000,
+        connect_retry_ms: 15_000,
         connect_delay_ms: 0,
         passive,
         graceful_restart: None,

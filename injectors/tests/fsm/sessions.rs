@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use injectors::speaker::config::{Config, GracefulRestart, PeerConfig};
 use injectors::speaker::message::{Open, keepalive};
 use injectors::speaker::session::State::*;
-use injectors::speaker::session::{Input, Negotiated, Output, Reason, Session, Settings};
+use injectors::speaker::session::{ATTEMPT, Input, Negotiated, Output, Reason, Session, Settings};
 use rustbgpd_wire as codec;
 
 use crate::Event::*;
@@ -30,7 +30,7 @@ fn settings_are_those_of_the_configuration() {
         asn: 64513,
         passive: true,
         hold_time_s: 90,
-        connect_retry_ms: 5_000,
+        connect_retry_ms: 15_000,
         connect_delay_ms: 0,
         graceful_restart,
         announce: vec![],
@@ -68,6 +68,23 @@ fn the_first_attempt_waits_for_the_connect_delay_and_the_next_do_not() {
     assert_eq!(session.deadline(), Some(first + retry));
     session.handle(Input::Timer, first + retry);
     assert_eq!(outputs(&mut session), [Output::Connect]);
+}
+
+#[test]
+fn an_attempt_outlives_a_short_connect_retry_time() {
+    let began = Instant::now();
+    let impatient = Settings {
+        connect_retry_ms: 100,
+        ..settings(false)
+    };
+    let mut session = Session::new(impatient);
+    session.handle(Input::Start, began);
+    assert_eq!(outputs(&mut session), [Output::Connect]);
+    assert_eq!(session.deadline(), Some(began + ATTEMPT));
+    // What has failed is tried again soon.
+    session.handle(Input::ConnectionFailed, began);
+    let soon = began + Duration::from_millis(100);
+    assert_eq!(session.deadline(), Some(soon));
 }
 
 #[test]

@@ -82,8 +82,9 @@ impl Frr {
         )
     }
 
-    /// Its table's version, which every change of a route raises by one, and how many routes.
-    pub(crate) fn table(&self) -> (u64, usize) {
+    /// Its table's version, which every change of a route raises by one, and how many routes. A route
+    /// is among them before it is selected, which raises the version.
+    fn table(&self) -> (u64, usize) {
         let table = self.json("show bgp ipv4 unicast json");
         let routes = table["routes"].as_object().map_or(0, serde_json::Map::len);
         (table["tableVersion"].as_u64().unwrap_or(0), routes)
@@ -100,6 +101,18 @@ impl Frr {
         wait_for(&format!("{count} routes at FRR"), reached, || {
             format!("{} routes; {}", self.count(), self.neighbor()["bgpState"])
         });
+    }
+
+    /// Waits until the table is such: its version, and how many routes. Nothing may come after that,
+    /// so what should not have happened has to have happened before.
+    pub(crate) fn wait_table(&self, expected: (u64, usize)) {
+        let reached = || (self.table().0 >= expected.0).then_some(());
+        wait_for(
+            &format!("version {} of FRR's table", expected.0),
+            reached,
+            || format!("version and routes {:?}; {}", self.table(), self.log()),
+        );
+        assert_eq!(self.table(), expected, "{}", self.log());
     }
 
     /// The path to a prefix, if there is one.

@@ -1,5 +1,7 @@
 //! A restart under TCPR, where more has changed than the process.
 
+use std::time::Duration;
+
 use injectors::Command;
 use injectors::speaker::Happening;
 use injectors::speaker::control::Request;
@@ -36,8 +38,7 @@ fn what_the_new_configuration_no_longer_announces_is_withdrawn_and_the_rest_stay
             let config = protected(first, &Tcpr::socket());
             let mut speaker = Speaker::start(&pair.app, &config);
             speaker.wait("the transfer", 1, transferred);
-            frr.wait_count(1001);
-            let (before, _) = frr.table();
+            frr.wait_table((1001, 1001));
             let second = vec![routes(&["203.0.113.0/24"]), filler(1000, Some(100))];
             speaker.restart(&protected(second, &Tcpr::socket()));
             speaker.wait("the second transfer", 2, transferred);
@@ -47,7 +48,24 @@ fn what_the_new_configuration_no_longer_announces_is_withdrawn_and_the_rest_stay
                 || frr.log(),
             );
             // One route left and one came; the filler was not touched, and its pace cost no time.
-            assert_eq!(frr.table(), (before + 2, 1001));
+            frr.wait_table((1003, 1001));
+            assert_eq!(frr.sessions(), (1, 0), "{}", speaker.log());
+        },
+    );
+}
+
+#[test]
+fn a_packet_filter_slower_than_the_connect_retry_time_delays_a_session_and_no_more() {
+    in_bed(
+        "recovery::a_packet_filter_slower_than_the_connect_retry_time_delays_a_session_and_no_more",
+        |pair| {
+            let frr = Frr::start(&pair.peer, "");
+            let _tcpr = Tcpr::start_slow(&pair.app, Duration::from_millis(200));
+            let announce = vec![routes(&["198.51.100.0/24"])];
+            let mut config = protected(announce, &Tcpr::socket());
+            config.peers[0].connect_retry_ms = 100;
+            let speaker = Speaker::start(&pair.app, &config);
+            speaker.wait("the session", 1, established);
             assert_eq!(frr.sessions(), (1, 0), "{}", speaker.log());
         },
     );

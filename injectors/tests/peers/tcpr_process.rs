@@ -1,6 +1,9 @@
 //! `tcpr serve` as a process: this program again.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -47,7 +50,32 @@ impl Tcpr {
     pub(crate) fn start(host: &Host) -> Tcpr {
         let tcpr = Tcpr {
             host: host.clone(),
-            process: spawn(host),
+            process: spawn(host, &[]),
+        };
+        tcpr.wait();
+        tcpr
+    }
+
+    /// One whose packet filter takes a while, as on a machine that has much to do.
+    pub(crate) fn start_slow(host: &Host, delay: Duration) -> Tcpr {
+        let folder = Path::new("/run/slow");
+        fs::create_dir(folder).unwrap();
+        let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+        let name = "iptables-restore";
+        let program = std::env::split_paths(&path).map(|folder| folder.join(name));
+        let program = program.into_iter().find(|program| program.exists());
+        let program = program.expect("iptables is there: scripts/setup");
+        let script = format!(
+            "#!/bin/sh\nsleep {}\nexec {} \"$@\"\n",
+            delay.as_secs_f64(),
+            program.display()
+        );
+        fs::write(folder.join(name), script).unwrap();
+        fs::set_permissions(folder.join(name), Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:{path}", folder.display());
+        let tcpr = Tcpr {
+            host: host.clone(),
+            process: spawn(host, &[("PATH", path.as_ref())]),
         };
         tcpr.wait();
         tcpr
@@ -64,7 +92,7 @@ impl Tcpr {
     /// Starts it again, without waiting for it.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        self.process = spawn(&self.host);
+        self.process = spawn(&self.host, &[]);
     }
 
     fn wait(&self) {
@@ -74,11 +102,12 @@ impl Tcpr {
     }
 }
 
-fn spawn(host: &Host) -> Throwaway {
+fn spawn(host: &Host, environment: &[(&str, &OsStr)]) -> Throwaway {
     let mut command = host.command("/proc/self/exe");
     command
         .args(alone("tcpr_process::process"))
         .env(SOCKET, Tcpr::socket())
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     Throwaway(command.spawn().unwrap())
