@@ -88,7 +88,7 @@ pub(crate) struct Authored {
     pub(crate) deadlines: Option<AuthoredDeadlines>,
     /// Whether every router sends a numbered UDP packet to the destination every 10 ms, to set the disconnection that packets see beside the one that the routing tables tell.
     #[schemars(extend("default" = false))]
-    pub(crate) data_plane_probe: Option<bool>,
+    pub(crate) data_plane_probe: Option<At<bool>>,
 }
 
 /// The graph of the routers, named `r1`, `r2`, ...

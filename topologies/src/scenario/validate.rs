@@ -100,7 +100,7 @@ pub(crate) fn scenario(authored: Authored, text: &str) -> Checked<Scenario> {
         router,
         destination,
         failure,
-        data_plane_probe: authored.data_plane_probe.unwrap_or(false),
+        data_plane_probe: failure::probed(authored.data_plane_probe, failure.kind)?,
         strategies,
         runs: runs(authored.runs)?,
         seed: authored.seed.map_or(1, |s| s.value),

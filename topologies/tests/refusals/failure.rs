@@ -53,6 +53,19 @@ fn rounds_without_a_probe_are_refused() {
 }
 
 #[test]
+fn packets_that_would_measure_nothing_are_refused() {
+    let scenario = clique4_failing("{kind: mrai-probe}") + "data_plane_probe: true\n";
+    refused(
+        &scenario,
+        (4, 19),
+        "`data_plane_probe` means nothing for failure `mrai-probe`",
+        "remove it: an MRAI probe measures no disconnection",
+    );
+    let without = scenario.replace("true", "false");
+    Scenario::parse(&without, "s.yaml").unwrap();
+}
+
+#[test]
 fn kills_that_overtake_the_restart_are_refused() {
     let with = |more: &str| clique4_failing(&format!("{{kind: control, {more}}}"));
     refused(

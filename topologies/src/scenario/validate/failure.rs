@@ -135,6 +135,21 @@ fn heeded(authored: &AuthoredFailure, kind: FailureKind) -> Checked<()> {
     Ok(())
 }
 
+/// Whether packets measure the disconnection, too.
+pub(super) fn probed(authored: Option<At<bool>>, kind: FailureKind) -> Checked<bool> {
+    let Some(wanted) = authored.filter(|wanted| wanted.value) else {
+        return Ok(false);
+    };
+    if kind == FailureKind::MraiProbe {
+        return Err(Flaw::new(
+            wanted.place,
+            format!("`data_plane_probe` means nothing for failure `{kind}`"),
+            "remove it: an MRAI probe measures no disconnection",
+        ));
+    }
+    Ok(true)
+}
+
 fn repeated(repeat: &At<AuthoredRepeat>, restart_delay: Span) -> Checked<(u32, Span)> {
     let AuthoredRepeat { kills, interval } = &repeat.value;
     let least = seconds_after(restart_delay, REESTABLISHMENT_S);
