@@ -1,0 +1,177 @@
+//! TCPR itself is lost: what the hard state and the peer tell its successor.
+
+use tcpr_core::Refusal;
+
+use crate::trace::{Trace, seg};
+use crate::{busy, failed, syn};
+
+#[test]
+fn tcpr_that_was_lost_with_the_application_asks_the_peer() {
+    let known = busy();
+    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    assert_eq!(hard.acked, 40);
+    hard.incarnation = 1;
+    let mut trace = Trace::new();
+    trace.tcpr.quarantine(std::time::Duration::from_secs(100));
+    assert_eq!(
+        trace.peer(seg(50, 20).ack(60).ts(700, 102)),
+        "dropped",
+        "not known yet"
+    );
+    trace.inside = 6666;
+    assert_eq!(
+        trace.app(syn()),
+        "dropped",
+        "a SYN before recover must not reach the peer"
+    );
+    let far = 40_i64 + (1 << 31);
+    let wrapped = i64::from(((far as u32).wrapping_add(1)) as i32) - 1;
+    assert_eq!(
+        trace.recover_as(hard),
+        format!(
+            "asks the peer; peer is sent {wrapped}+1 ack 30 win 0 ts {} 0",
+            102 + i32::MAX as u32
+        ),
+        "one octet far outside of its window, and not older than what was told since the record"
+    );
+    trace.hard = Some(hard);
+    trace.inside = 7777;
+    assert_eq!(trace.app(syn()), "dropped", "too early: it is kept");
+    // Its answer: it has received up to 95, it has sent up to 70, and our last TSval was 102.
+    assert_eq!(
+        trace.peer(seg(70, 0).ack(95).ts(800, 102)),
+        "dropped; acked 95; recovered at base 95; \
+         app is sent S 29+0 ack 0 win 4000 mss 1460 ws 2 sackok ts 800 9000"
+    );
+    assert_eq!(
+        trace.app(seg(0, 5).ack(30).ts(9001, 800)),
+        "peer gets 95+5 ack 30 win 1000 ts 103 800; spliced"
+    );
+}
+
+#[test]
+fn a_silent_peer_is_asked_again_and_given_up() {
+    let known = busy();
+    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    hard.incarnation = 1;
+    let mut trace = Trace::new();
+    trace.recover_as(hard);
+    trace.after(60);
+    assert!(trace.tick().starts_with("peer is sent"));
+    for _ in 0..20 {
+        trace.after(1000);
+        let said = trace.tick();
+        if said.contains("refused: the peer has not answered") {
+            return;
+        }
+    }
+    panic!("the peer is asked for ever");
+}
+
+#[test]
+fn a_peer_that_has_lost_the_connection_says_so_when_asked() {
+    let known = busy();
+    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    hard.incarnation = 1;
+    let mut trace = Trace::new();
+    trace.recover_as(hard);
+    assert_eq!(
+        trace.peer(seg(30, 0).flags("R")),
+        "dropped; refused: the connection has ended; closed ResetByPeer"
+    );
+}
+
+#[test]
+fn tcpr_that_was_lost_while_the_application_lives_goes_on_with_its_hard_state() {
+    let mut known = failed();
+    known.recovered(7777, 9000);
+    known.app(seg(0, 20).ack(30).ts(9002, 502));
+    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut trace = Trace::new();
+    trace.inside = 7777;
+    trace.tcpr.quarantine(std::time::Duration::from_secs(100));
+    assert_eq!(trace.app(seg(20, 5).ack(50).ts(9003, 502)), "dropped");
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    assert_eq!(
+        trace.app(seg(20, 5).ack(50).win(995).ts(9003, 502)),
+        "peer gets 60+5 ack 30 win 1000 ts 105 502"
+    );
+    assert_eq!(
+        trace.peer(seg(50, 10).ack(65).ts(600, 105)),
+        "app gets 50+10 ack 25 win 1000 ts 600 9003; acked 65"
+    );
+    trace.hard = Some(hard);
+    assert!(
+        trace
+            .checkpoint(60)
+            .starts_with("ok; peer is sent 65+0 ack 60")
+    );
+}
+
+#[test]
+fn tcpr_that_was_lost_learns_from_the_peer_what_timestamps_it_was_told() {
+    let known = busy();
+    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    // The application dies before its TCP has said anything.
+    assert_eq!(
+        trace.app(seg(60, 0).ack(50).flags("R")),
+        "dropped; failed",
+        "of a reset nothing is learnt"
+    );
+    assert_eq!(
+        trace.checkpoint(40),
+        "ok",
+        "there is no timestamp to say it with"
+    );
+    assert_eq!(
+        trace.peer(seg(50, 20).ack(60).ts(700, 205)),
+        "held; acked 60"
+    );
+    // The peer was told more before TCPR was lost than this segment of its knows.
+    assert_eq!(
+        trace.peer(seg(50, 20).ack(60).ts(701, 210)),
+        "held; peer is sent 60+0 ack 40 win 16381 ts 210 0"
+    );
+    assert_eq!(
+        trace.peer(seg(50, 20).ack(60).ts(702, 208)),
+        "held; peer is sent 60+0 ack 40 win 16381 ts 210 0"
+    );
+    hard.incarnation = 1;
+    hard.checkpoint = 40;
+    assert_eq!(trace.recover_as(hard), "base 60");
+    trace.hard = Some(hard);
+    trace.inside = 7777;
+    trace.app(syn());
+    let said = trace.app(seg(0, 5).ack(40).ts(9001, 700));
+    assert!(
+        said.starts_with("peer gets 60+5 ack 40 win 1000 ts 211 700"),
+        "{said}"
+    );
+}
+
+#[test]
+fn tcpr_that_was_lost_in_mid_recovery_wants_it_begun_again() {
+    let mut known = failed();
+    known.recover();
+    let hard = known.hard.unwrap();
+    let mut trace = Trace::new();
+    assert_eq!(
+        trace.tcpr.resume(trace.now, hard),
+        Err(Refusal::RecoverAgain)
+    );
+}
+
+#[test]
+fn an_unregistered_connection_is_masked_and_can_be_recovered_from_octet_zero() {
+    let mut trace = Trace::new();
+    trace.peer(seg(0, 0).syn().ts(500, 0));
+    trace.app(seg(0, 0).syn().flags("SA").ack(0).ts(100, 500));
+    trace.peer(seg(0, 10).ack(0).ts(501, 100));
+    assert_eq!(trace.app(seg(0, 0).ack(10).flags("R")), "dropped; failed");
+    let listed = trace.tcpr.list(trace.now).next().unwrap();
+    assert!(!listed.registered);
+    trace.hard = Some(listed.hard);
+    assert_eq!(trace.recover(), "base 0");
+}
