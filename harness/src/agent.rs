@@ -130,6 +130,7 @@ async fn carry_out(
         findings: ending.closed.findings,
         recorders: ending.closed.recorders,
         realised_mrai: ending.closed.realised_mrai,
+        machine: ending.closed.machine,
     }
 }
 
@@ -167,6 +168,7 @@ async fn stay(mut lab: Lab, orders: &Orders, reports: &UnboundedSender<Report>) 
         findings: closed.findings,
         recorders: closed.recorders,
         realised_mrai: None,
+        machine: None,
     }
 }
 
@@ -177,5 +179,6 @@ fn failed(error: &LabError) -> Outcome {
         findings: Vec::new(),
         recorders: std::collections::BTreeMap::new(),
         realised_mrai: None,
+        machine: None,
     }
 }

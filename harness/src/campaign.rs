@@ -23,6 +23,7 @@ use topologies::{ResolvedScenario, Scenario};
 
 use crate::capsule::{Capsule, SpawnError};
 use crate::clock;
+use crate::machine::foreign;
 use crate::network::SYSCTLS;
 use crate::protocol::{Assignment, Order, Outcome, Purpose, Report, Stage};
 use crate::resume::{self, Make, ResumeError, Resumed};
@@ -244,12 +245,14 @@ impl Shared {
             findings: run.findings().map(|l| l.items).unwrap_or_default(),
             recorders: std::collections::BTreeMap::new(),
             realised_mrai: None,
+            machine: None,
         });
         manifest.status = outcome.status;
         manifest.error = outcome.error.clone();
         manifest.ended_at = Some(Timestamp::now().to_string());
         manifest.recorders = outcome.recorders.clone();
         manifest.realised_mrai = outcome.realised_mrai.clone();
+        manifest.machine = outcome.machine.clone();
         manifest.findings = outcome.findings.clone();
         if let Err(e) = run.seal(&manifest) {
             // The run counts as failed, and the others go on: what they record may be whole.
@@ -294,7 +297,8 @@ impl Shared {
         capsule.send(&Order::Assign(assignment)).await?;
         let mut stopped = false;
         let mut deadline = None;
-        let outcome = loop {
+        let mut machine = foreign::Watch::default();
+        let mut outcome = loop {
             let report = tokio::select! {
                 report = capsule.receive() => report?,
                 _ = stop.wait_for(|s| *s), if !stopped => {
@@ -318,6 +322,9 @@ impl Shared {
                     if stage >= Stage::Settle {
                         permit = None;
                     }
+                    if stage == Stage::Fail {
+                        machine.begin();
+                    }
                     self.tell(CampaignEvent::Progress {
                         run_id: run_id.to_owned(),
                         stage,
@@ -326,6 +333,7 @@ impl Shared {
                 }
                 Report::Kept { error } => {
                     permit = None;
+                    machine.end();
                     self.tell(CampaignEvent::Kept {
                         run_id: run_id.to_owned(),
                         error,
@@ -338,6 +346,9 @@ impl Shared {
         };
         drop(permit);
         capsule.close().await?;
+        // Now no process of this lab is about to end.
+        machine.end();
+        machine.tell(run, &mut outcome).await;
         Ok(outcome)
     }
 
@@ -397,6 +408,7 @@ impl Shared {
             started_at: Timestamp::now().to_string(),
             ended_at: None,
             recorders: std::collections::BTreeMap::new(),
+            machine: None,
             findings: Vec::new(),
         }
     }

@@ -3,7 +3,9 @@
 //! *Assumes* Linux's CLOCK_MONOTONIC. *Guarantees* that every time in a run directory is a
 //! reading of it, and that a step of the wall clock is noticed.
 
-use nix::time::{ClockId, clock_gettime};
+use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 use results::Clock;
 
 /// Steps of the wall clock from here on are a finding, nanoseconds. Slewing at the kernel's
@@ -19,6 +21,17 @@ fn read(id: ClockId) -> i64 {
 #[must_use]
 pub fn monotonic_ns() -> u64 {
     injectors::actuator::monotonic_ns()
+}
+
+/// Comes back when CLOCK_MONOTONIC is there; at once if it is.
+pub(crate) fn sleep_until(mono_ns: u64) {
+    let at = TimeSpec::new(
+        (mono_ns / 1_000_000_000) as libc::time_t,
+        (mono_ns % 1_000_000_000) as libc::c_long,
+    );
+    let absolute = ClockNanosleepFlags::TIMER_ABSTIME;
+    // Interrupted by a signal, it goes on to the same instant.
+    while clock_nanosleep(ClockId::CLOCK_MONOTONIC, absolute, &at) == Err(Errno::EINTR) {}
 }
 
 /// CLOCK_REALTIME minus CLOCK_MONOTONIC now, nanoseconds. The wall clock is read between two

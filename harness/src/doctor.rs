@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::capsule::{Capsule, SpawnError};
+use crate::machine;
 use crate::netns::Namespace;
 use crate::network;
 use crate::protocol::{Order, Report};
@@ -97,6 +98,15 @@ pub async fn examine() -> Vec<Check> {
             "CPU pressure",
             "this kernel tells no pressure stall information",
             "boot with psi=1; without it no finding tells that the CPU was short",
+        ),
+    });
+    checks.push(match machine::tells_run_queue_delay() {
+        true => Check::ok("run-queue delay", "/proc/PID/schedstat"),
+        false => Check::bad(
+            Verdict::Restricted,
+            "run-queue delay",
+            "this kernel does not tell how long a thread waited for a CPU",
+            "take a kernel with CONFIG_SCHED_INFO; without it no finding tells that a lab's processes waited",
         ),
     });
     checks

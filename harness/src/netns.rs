@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -69,6 +70,16 @@ impl Namespace {
     #[must_use]
     pub fn node(&self) -> &str {
         &self.node
+    }
+
+    /// Whether a process is in it; not, if it cannot be known.
+    #[must_use]
+    pub fn has(&self, pid: i32) -> bool {
+        let its = std::fs::metadata(format!("/proc/{pid}/ns/net"));
+        let id = |m: std::fs::Metadata| (m.dev(), m.ino());
+        its.ok()
+            .zip(self.file.metadata().ok())
+            .is_some_and(|(its, own)| id(its) == id(own))
     }
 
     /// Enters the namespace with the calling thread, for good. For a thread or a forked process

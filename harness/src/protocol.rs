@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use results::realised::RealisedMrai;
-use results::{Clock, Finding, RecorderStats, Status};
+use results::{Clock, Finding, Machine, RecorderStats, Status};
 use serde::{Deserialize, Serialize};
 use topologies::ResolvedScenario;
 
@@ -100,4 +100,6 @@ pub struct Outcome {
     pub recorders: BTreeMap<String, RecorderStats>,
     /// What an MRAI probe measured.
     pub realised_mrai: Option<RealisedMrai>,
+    /// How busy the machine was, if the run came to its failure.
+    pub machine: Option<Machine>,
 }

@@ -52,6 +52,12 @@ pub enum FindingKind {
     Multipath,
     /// The CPU was short while the run was measured.
     CpuPressure,
+    /// Processes of the lab could have run and had no CPU.
+    RunQueueDelay,
+    /// A timer of the lab woke its thread late.
+    SchedulingDelay,
+    /// Programs that are no part of this flaplab used the machine's CPUs.
+    ForeignCpu,
     /// An octet stream of a BGP session has a gap: an update may be missing from the counts.
     CaptureGap,
     /// The data-plane probe was late, or lost packets to its own machinery.

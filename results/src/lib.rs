@@ -10,6 +10,7 @@ pub mod campaign;
 pub mod event;
 pub mod finding;
 pub mod log;
+pub mod machine;
 pub mod manifest;
 pub mod pcapfile;
 pub mod probe;
@@ -25,6 +26,7 @@ pub use campaign::{CampaignDir, ClaimedCampaign};
 pub use event::{Event, EventKind, LinkRef, Phase};
 pub use finding::{Finding, FindingKind, Severity};
 pub use log::{BrokenLine, EventLog, FindingLog, Lines};
+pub use machine::Machine;
 pub use manifest::{
     Clock, Host, Manifest, OLDEST_SCHEMA_VERSION, RecorderStats, SCHEMA_VERSION, Status,
 };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use topologies::{FailureKind, Strategy};
 
 use crate::finding::Finding;
+use crate::machine::Machine;
 use crate::realised::RealisedMrai;
 
 /// Version of the run-directory format; see docs/run-directory.md.
@@ -136,6 +137,9 @@ pub struct Manifest {
     pub ended_at: Option<String>,
     /// What the recorders of each node wrote and lost.
     pub recorders: BTreeMap<String, RecorderStats>,
+    /// How busy the machine was; absent, if the run did not come to its failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
     /// Everything found.
     pub findings: Vec<Finding>,
 }

@@ -59,6 +59,7 @@ pub(crate) fn manifest(topology: &Topology, strategy: Strategy, run_index: u32) 
         started_at: "2026-01-01T00:00:00Z".to_owned(),
         ended_at: Some("2026-01-01T00:01:00Z".to_owned()),
         recorders: BTreeMap::new(),
+        machine: None,
         findings: Vec::new(),
     }
 }

@@ -262,14 +262,8 @@ impl Lab {
         Ok(())
     }
 
-    fn start_router(&self, node: &str, started: &RouterProcess) -> Result<(), LabError> {
-        let log_dir = self.run.log_dir(node);
-        process::start(
-            &started.spec,
-            &self.namespaces[node],
-            &log_dir,
-            &self.signals,
-        )?;
+    fn start_router(&mut self, node: &str, started: &RouterProcess) -> Result<(), LabError> {
+        self.start_process(node, &started.spec)?;
         Ok(())
     }
 }

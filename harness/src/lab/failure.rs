@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 use super::waiting::clock_samples;
 use super::{Lab, LabError, detail};
 use crate::clock;
-use crate::pressure::Pressure;
 
 /// Time that arming may take; the failure is planned no earlier than this from now.
 const ARMING: Duration = Duration::from_millis(50);
@@ -25,6 +24,7 @@ const DYING: Duration = Duration::from_secs(10);
 impl Lab {
     /// Carries out the schedule from planning to the last planned action.
     pub(super) async fn carry_out_failure(&mut self, schedule: &Schedule) -> Result<(), LabError> {
+        self.watch_machine()?;
         let planned_ns = clock::monotonic_ns() + nanos(schedule.phase + ARMING);
         self.note_planned(schedule, planned_ns);
         // What follows the failure is counted from when it was applied, not from when it was due.
@@ -152,8 +152,8 @@ impl Lab {
 
     /// Writes down what was done, and looks at how well.
     fn note_applied(&mut self, fired: &[Fired], restarted: &[(&'static str, u64)]) {
-        if self.pressure.is_none() {
-            self.pressure = Pressure::begin();
+        if let Some((machine, failed_at_ns)) = self.machine_watch.as_mut().zip(self.failed_at_ns) {
+            machine.failed(failed_at_ns);
         }
         let (failure, dead_link) = (self.scenario.failure.kind.to_string(), self.dead_link());
         for one in fired {

@@ -10,6 +10,7 @@ mod drop_probe;
 mod effect;
 mod failure;
 mod guard;
+mod machine;
 mod mrai_probe;
 mod probe;
 mod waiting;
@@ -22,7 +23,8 @@ use injectors::flaplab::tcpr_socket;
 use injectors::{ProcessSpec, RouteInjector, Schedule, Start};
 use results::realised::RealisedMrai;
 use results::{
-    Clock, DirError, EventKind, Finding, FindingKind, Phase, RecorderStats, RunDir, Severity,
+    Clock, DirError, EventKind, Finding, FindingKind, Machine, Phase, RecorderStats, RunDir,
+    Severity,
 };
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -31,9 +33,9 @@ use topologies::{FailureKind, FailureTime, ResolvedScenario};
 use crate::capsule::LAB_DIR;
 use crate::clock::{self, StepWatch};
 use crate::journal::Journal;
+use crate::machine::{MachineWatch, Name};
 use crate::network::{Namespaces, NetworkError};
 use crate::order;
-use crate::pressure::Pressure;
 use crate::process::{Process, ProcessError};
 use crate::protocol::Stage;
 use crate::record::{NodeRecorder, RecordError, judge_buffers};
@@ -130,6 +132,8 @@ pub(crate) struct Lab {
     expected_to_end: Vec<i32>,
     /// When processes were seen to have ended, by their number: CLOCK_MONOTONIC, nanoseconds.
     ended: BTreeMap<i32, u64>,
+    /// Node and name of every process that was started, by its number.
+    names: BTreeMap<i32, Name>,
     journal: Journal,
     signals: Signals,
     inbox: UnboundedReceiver<Signal>,
@@ -143,7 +147,9 @@ pub(crate) struct Lab {
     withdrawal_expected: bool,
     /// What still has to be seen of the failure.
     unconfirmed: Vec<effect::Unconfirmed>,
-    pressure: Option<Pressure>,
+    machine_watch: Option<MachineWatch>,
+    /// How busy the machine was, once the run is over.
+    machine: Option<Machine>,
     /// The data-plane probe, if the scenario wants one.
     probe: Option<probe::Probe>,
     /// What an MRAI probe measured.
@@ -160,6 +166,8 @@ pub(crate) struct Closed {
     pub recorders: BTreeMap<String, RecorderStats>,
     /// What an MRAI probe measured.
     pub realised_mrai: Option<RealisedMrai>,
+    /// How busy the machine was, if the run came to its failure.
+    pub machine: Option<Machine>,
 }
 
 impl Lab {
@@ -190,6 +198,7 @@ impl Lab {
             tcpr_process: None,
             expected_to_end: Vec::new(),
             ended: BTreeMap::new(),
+            names: BTreeMap::new(),
             journal,
             signals,
             inbox,
@@ -197,7 +206,8 @@ impl Lab {
             failed_at_ns: None,
             withdrawal_expected: false,
             unconfirmed: Vec::new(),
-            pressure: None,
+            machine_watch: None,
+            machine: None,
             probe: None,
             realised_mrai: None,
             progress,
@@ -236,10 +246,20 @@ impl Lab {
         Ok(at)
     }
 
-    fn start_at_injector(&self, spec: &ProcessSpec) -> Result<Process, ProcessError> {
-        let name = &self.scenario.topology.injector().name;
-        let log_dir = self.run.log_dir(name);
-        crate::process::start(spec, &self.namespaces[name], &log_dir, &self.signals)
+    fn start_at_injector(&mut self, spec: &ProcessSpec) -> Result<Process, ProcessError> {
+        let node = self.scenario.topology.injector().name.clone();
+        self.start_process(&node, spec)
+    }
+
+    fn start_process(&mut self, node: &str, spec: &ProcessSpec) -> Result<Process, ProcessError> {
+        let log_dir = self.run.log_dir(node);
+        let process = crate::process::start(spec, &self.namespaces[node], &log_dir, &self.signals)?;
+        let name = Name {
+            node: process.node.clone(),
+            process: process.name.clone(),
+        };
+        self.names.insert(process.pid, name);
+        Ok(process)
     }
 
     /// Samples the wall clock into the journal.
@@ -331,6 +351,7 @@ impl order::Lab for Lab {
         );
         let reached = self.reach(Goal::Quiet, self.scenario.deadlines.quiet).await;
         self.stop_probing();
+        self.judge_machine();
         match reached {
             // The figures up to here stand, but nobody knows what would have followed.
             Err(LabError::Deadline { .. }) => {}
@@ -341,6 +362,7 @@ impl order::Lab for Lab {
     }
 
     async fn close(mut self) -> Closed {
+        self.judge_machine();
         self.end_probe().await;
         while let Ok(signal) = self.inbox.try_recv() {
             if let Signal::Found(finding) = signal {
@@ -360,9 +382,6 @@ impl order::Lab for Lab {
         if let Some(finding) = judge_buffers(recorders.values()) {
             self.journal.finding(finding);
         }
-        if let Some(finding) = self.pressure.as_ref().and_then(Pressure::finding) {
-            self.journal.finding(finding);
-        }
         if let Some(error) = self.journal.broken().map(str::to_owned) {
             let path = self.run.events_path().display().to_string();
             let message = format!("events or findings are missing from the record: {error}");
@@ -377,6 +396,7 @@ impl order::Lab for Lab {
             findings: self.journal.findings().to_vec(),
             recorders,
             realised_mrai: self.realised_mrai,
+            machine: self.machine,
         }
     }
 }

@@ -15,7 +15,6 @@ use topologies::{LinkRole, Span, Topology};
 use super::waiting::clock_samples;
 use super::{Lab, LabError};
 use crate::clock;
-use crate::pressure::Pressure;
 use crate::protocol::Stage;
 use crate::signal::Signal;
 use crate::watch::Goal;
@@ -126,7 +125,10 @@ impl Lab {
         let rounds = self.scenario.failure.rounds;
         let deadline = self.scenario.deadlines.quiet.as_duration();
         let deadline_ns = clock::monotonic_ns() + deadline.as_nanos() as u64;
-        self.pressure = Pressure::begin();
+        self.watch_machine()?;
+        if let Some(machine) = &mut self.machine_watch {
+            machine.failed(clock::monotonic_ns());
+        }
         let mut measured = Vec::new();
         for round in 0..rounds {
             self.tell(Stage::Fail, format!("round {} of {rounds}", round + 1));

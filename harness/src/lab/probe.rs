@@ -21,6 +21,9 @@ use crate::probe::{PORT, ProbeSender, ProbeSocket, SUBCOMMAND, open_sockets};
 use crate::process::{self, Process};
 use crate::signal::Signal;
 
+/// Name of the receiving process, and of its log.
+pub(super) const RECEIVER: &str = "probe-receiver";
+
 /// How long the receiver may take to be ready, and to end.
 const RECEIVER_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -49,7 +52,7 @@ impl Lab {
         let address = SocketAddrV4::new(topology.destination_address(), PORT);
         let sockets = open_sockets(topology, &self.namespaces)?;
         let spec = ProcessSpec {
-            name: "probe-receiver".to_owned(),
+            name: RECEIVER.to_owned(),
             program: PROGRAM.to_owned(),
             args: vec![
                 SUBCOMMAND.to_owned(),
@@ -66,8 +69,7 @@ impl Lab {
         created
             .add(&self.run.node_dir(&node), AddWatchFlags::IN_MOVED_TO)
             .map_err(unwatched)?;
-        let log_dir = self.run.log_dir(&node);
-        let receiver = process::start(&spec, &self.namespaces[&node], &log_dir, &self.signals)?;
+        let receiver = self.start_process(&node, &spec)?;
         let deadline = Instant::now() + RECEIVER_DEADLINE;
         while !record.exists() {
             tokio::select! {

@@ -10,7 +10,7 @@ mod receiver;
 mod sender;
 
 pub use receiver::{ReceiverError, receive};
-pub(crate) use sender::{ProbeError, ProbeSender, ProbeSocket, open_sockets};
+pub(crate) use sender::{ProbeError, ProbeSender, ProbeSocket, SENDING_THREAD, open_sockets};
 
 /// UDP port that probes are sent to: RFC 4098 lends this laboratory its words.
 pub const PORT: u16 = 4098;

@@ -12,8 +12,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use nix::errno::Errno;
-use nix::sys::time::TimeSpec;
-use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 use results::probe::{INTERVAL_NS, Refusal, Tick, Writer};
 use results::{DirError, Finding, FindingKind, Severity};
 use thiserror::Error;
@@ -24,6 +22,9 @@ use crate::clock;
 use crate::netns::NamespaceError;
 use crate::network::Namespaces;
 use crate::signal::{Signal, Signals};
+
+/// Name of the thread that sends.
+pub(crate) const SENDING_THREAD: &str = "probe-sender";
 
 /// The largest time to live (RFC 791, section 3.1).
 const LARGEST_TTL: u32 = 255;
@@ -126,7 +127,7 @@ impl ProbeSender {
             }
             sent
         };
-        let named = thread::Builder::new().name("probe-sender".to_owned());
+        let named = thread::Builder::new().name(SENDING_THREAD.to_owned());
         let thread = named.spawn(work).map_err(ProbeError::Thread)?;
         Ok(ProbeSender {
             stop_at_ns,
@@ -172,7 +173,7 @@ fn send(
         // By absolute times: delays do not add up, and a tick that is late is followed at once
         // by those that have become due meanwhile.
         let due_ns = first_ns + u64::from(number) * INTERVAL_NS;
-        wait_until(due_ns);
+        clock::sleep_until(due_ns);
         if due_ns >= stop_at_ns.load(Ordering::Relaxed) {
             break;
         }
@@ -215,15 +216,4 @@ fn send_one(from: &ProbeSocket, number: u32, destination: SocketAddrV4) -> Optio
         node: from.node,
         errno: format!("{errno:?}"),
     })
-}
-
-/// Comes back when CLOCK_MONOTONIC is there; at once if it is.
-fn wait_until(mono_ns: u64) {
-    let at = TimeSpec::new(
-        (mono_ns / 1_000_000_000) as libc::time_t,
-        (mono_ns % 1_000_000_000) as libc::c_long,
-    );
-    let absolute = ClockNanosleepFlags::TIMER_ABSTIME;
-    // Interrupted by a signal, it goes on to the same instant.
-    while clock_nanosleep(ClockId::CLOCK_MONOTONIC, absolute, &at) == Err(Errno::EINTR) {}
 }

@@ -70,6 +70,7 @@ fn manifest(run: &ResolvedScenario, status: Status) -> Manifest {
         started_at: "2026-01-01T00:00:00Z".to_owned(),
         ended_at: None,
         recorders: BTreeMap::new(),
+        machine: None,
         findings: Vec::new(),
     }
 }

@@ -47,6 +47,7 @@ pub(crate) fn manifest() -> Manifest {
         started_at: "2026-01-02T03:04:05Z".into(),
         ended_at: None,
         recorders: BTreeMap::from([("r1".into(), RecorderStats::default())]),
+        machine: None,
         findings: vec![],
     }
 }

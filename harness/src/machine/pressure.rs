@@ -1,44 +1,43 @@
-//! Whether the machine had CPU to spare while a run was measured.
+//! Whether some task of the machine waited for a CPU.
 //!
 //! *Assumes* Linux's pressure stall information (/proc/pressure/cpu). *Guarantees* a finding if
-//! some task waited for a CPU for more than [`LIMIT`] of the time, and none on a kernel without
-//! it; `flaplab doctor` says so.
+//! some task waited for more than [`LIMIT`] of the time, and none on a kernel without it; `flaplab
+//! doctor` says so. Whoever it was waited: what the lab itself suffered is told by
+//! [`super::run_queue`], and so this one never invalidates a run.
 
 use results::{Finding, FindingKind, Severity};
 
 use crate::clock;
 
 /// Share of the time with some task waiting from which on the figures are doubtful.
-pub const LIMIT: f64 = 0.25;
+const LIMIT: f64 = 0.25;
 
 /// A measurement under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pressure {
+pub(super) struct Pressure {
     began_mono_ns: u64,
     stalled_us: u64,
 }
 
 impl Pressure {
     /// Begins to measure.
-    #[must_use]
-    pub fn begin() -> Option<Self> {
+    pub(super) fn begin() -> Option<Self> {
         Some(Pressure {
             began_mono_ns: clock::monotonic_ns(),
             stalled_us: stalled_us()?,
         })
     }
 
-    /// What there is to say about the time since.
-    #[must_use]
-    pub fn finding(&self) -> Option<Finding> {
+    /// Share of the time since with some task waiting.
+    pub(super) fn share(&self) -> Option<f64> {
         let elapsed_us = (clock::monotonic_ns() - self.began_mono_ns) / 1_000;
         let stalled = stalled_us()?.saturating_sub(self.stalled_us);
-        judge(stalled, elapsed_us)
+        Some(stalled as f64 / elapsed_us.max(1) as f64)
     }
 }
 
-fn judge(stalled_us: u64, elapsed_us: u64) -> Option<Finding> {
-    let share = stalled_us as f64 / elapsed_us.max(1) as f64;
+/// What there is to say about it.
+pub(super) fn judge(share: f64) -> Option<Finding> {
     (share > LIMIT).then(|| Finding {
         kind: FindingKind::CpuPressure,
         severity: Severity::Warning,
@@ -75,7 +74,7 @@ mod tests {
 
     #[test]
     fn only_pressure_above_the_limit_is_found() {
-        assert_eq!(judge(250_000, 1_000_000), None);
-        assert!(judge(250_001, 1_000_000).is_some());
+        assert_eq!(judge(0.25), None);
+        assert!(judge(0.250_001).is_some());
     }
 }
