@@ -8,7 +8,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use injectors::ProcessSpec;
+use injectors::complaint::{self, Harmless, is_harmless};
+use injectors::{Complaint, ProcessSpec};
 use tcpr::Pattern;
 use tcpr::core::Config;
 use tcpr::dataplane::Dataplane as _;
@@ -28,6 +29,20 @@ const PROGRAM: &str = "/proc/1/exe";
 const BGP: u16 = 179;
 /// What routers send while the injector is down may take so much memory, octets.
 const HOLD_LIMIT: usize = 256 << 20;
+
+/// Lines that every lab may have.
+const HARMLESS: [Harmless; 1] = [Harmless {
+    part: "a small socket buffer loses packets in bursts",
+    reason: "a lab's sessions are slow; a packet that is lost is told by a line of its own",
+}];
+
+/// What a line of its log complains of.
+pub(crate) fn complaint(line: &str) -> Option<Complaint> {
+    if is_harmless(line, &HARMLESS) {
+        return None;
+    }
+    complaint::of_tracing(line)
+}
 
 /// Serves, in the calling process's namespace, until it is killed.
 ///

@@ -18,7 +18,7 @@ use topologies::ResolvedScenario;
 use crate::announcer::{self, Instructions};
 use crate::plan::AnnouncementPlan;
 use crate::speaker::Event;
-use crate::{Command, ConfigFile, ProcessSpec, RouteInjector, Start};
+use crate::{Command, Complaint, ConfigFile, ProcessSpec, RouteInjector, Start};
 
 /// The executable: of Debian's package, or where pip puts it.
 #[must_use]
@@ -87,12 +87,25 @@ impl RouteInjector for ExaBgp {
         None
     }
 
+    fn complaint(&self, line: &str) -> Option<Complaint> {
+        complaint(line)
+    }
+
     fn command(&self, command: &Command, start: Start, run_dir: &Path) -> io::Result<()> {
         let text = serde_json::to_vec(command)?;
         let socket = UnixDatagram::unbound()?;
         socket.send_to(&text, control_socket(start, run_dir))?;
         Ok(())
     }
+}
+
+/// What a line of its log complains of. ExaBGP writes `14:35:29 | 78     | reactor         | connected to
+/// peer-1 ...`, without a priority; what looks otherwise is Python's, a traceback as a rule.
+fn complaint(line: &str) -> Option<Complaint> {
+    let is_time = |text: &str| text.split(':').count() == 3;
+    let is_expected =
+        line.trim().is_empty() || line.split_once(" | ").is_some_and(|(t, _)| is_time(t));
+    (!is_expected).then_some(Complaint::Error)
 }
 
 /// Where the announcer of one start takes commands.
@@ -165,6 +178,24 @@ mod tests {
         let instructions: Instructions =
             serde_json::from_str(&files[1].text).expect("it is a plan");
         instructions.plan.peers.into_values().collect()
+    }
+
+    #[test]
+    fn what_is_no_line_of_its_log_is_a_complaint() {
+        for line in [
+            "14:35:29 | 78     | welcome         | Thank you for using ExaBGP",
+            "14:35:29 | 78     | installation    | ",
+            "",
+        ] {
+            assert_eq!(complaint(line), None, "{line}");
+        }
+        for line in [
+            "Traceback (most recent call last):",
+            "TypeError: unsupported operand type(s) for |",
+            "int | str is | no time",
+        ] {
+            assert_eq!(complaint(line), Some(Complaint::Error), "{line}");
+        }
     }
 
     #[test]

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 
 use topologies::{ResolvedScenario, Strategy};
 
+use crate::complaint;
 use crate::plan::{AnnouncementPlan, PeerPlan};
 use crate::speaker::Event;
 use crate::speaker::config::{Config, GracefulRestart, PORT, PeerConfig, Source, TcprConfig};
 use crate::speaker::control::{self, Request};
-use crate::{Command, ConfigFile, ProcessSpec, RouteInjector, Start};
+use crate::{Command, Complaint, ConfigFile, ProcessSpec, RouteInjector, Start};
 
 /// The executable, inside a capsule.
 const PROGRAM: &str = "/proc/1/exe";
@@ -73,6 +74,13 @@ impl RouteInjector for Flaplab {
     fn parse_log_line(&self, line: &str) -> Option<Event> {
         // What is no event is a message for people, on standard error.
         serde_json::from_str(line).ok()
+    }
+
+    fn complaint(&self, line: &str) -> Option<Complaint> {
+        match self.parse_log_line(line) {
+            Some(_) => None,
+            None => complaint::of_tracing(line),
+        }
     }
 
     fn command(&self, command: &Command, _: Start, run_dir: &Path) -> io::Result<()> {

@@ -6,6 +6,7 @@
 
 pub mod actuator;
 pub mod announcer;
+pub mod complaint;
 pub mod exabgp;
 pub mod flaplab;
 pub mod pidfd;
@@ -14,6 +15,7 @@ pub mod schedule;
 pub mod speaker;
 
 pub use actuator::{ActuatorError, DropRule, Fired, Target, Trigger};
+pub use complaint::Complaint;
 pub use plan::{Command, Route};
 pub use schedule::{Action, Schedule, Step};
 
@@ -90,6 +92,9 @@ pub trait RouteInjector: Send + Sync {
     /// What a line of its log tells of its sessions; nothing, for an injector that tells no such
     /// thing.
     fn parse_log_line(&self, line: &str) -> Option<speaker::Event>;
+
+    /// What a line of its log complains of; nothing, if it is expected.
+    fn complaint(&self, line: &str) -> Option<Complaint>;
 
     /// Gives a command to the injector of one start while it runs.
     ///

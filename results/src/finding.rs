@@ -58,6 +58,8 @@ pub enum FindingKind {
     SchedulingDelay,
     /// Programs that are no part of this flaplab used the machine's CPUs.
     ForeignCpu,
+    /// A log has lines that are not expected.
+    UnexpectedLog,
     /// An octet stream of a BGP session has a gap: an update may be missing from the counts.
     CaptureGap,
     /// The data-plane probe was late, or lost packets to its own machinery.

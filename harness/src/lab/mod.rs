@@ -10,6 +10,7 @@ mod drop_probe;
 mod effect;
 mod failure;
 mod guard;
+mod logs;
 mod machine;
 mod mrai_probe;
 mod probe;
@@ -380,6 +381,9 @@ impl order::Lab for Lab {
             }
         }
         if let Some(finding) = judge_buffers(recorders.values()) {
+            self.journal.finding(finding);
+        }
+        for finding in self.unexpected_lines() {
             self.journal.finding(finding);
         }
         if let Some(error) = self.journal.broken().map(str::to_owned) {

@@ -28,8 +28,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// What a thread waited within one interval, from which on the figures are doubtful, seconds. The
 /// convergence of a clique was longer by just about as much (docs/findings.md).
 const DOUBTFUL_S: f64 = 0.1;
-/// The same, from which on they are worthless: a quarter of the shortest MRAI.
-const WORTHLESS_S: f64 = 0.25;
+/// The same, from which on they are worthless: half of the shortest MRAI.
+const WORTHLESS_S: f64 = 0.5;
 
 /// Name of the thread that takes samples.
 const THREAD: &str = "run-queue";

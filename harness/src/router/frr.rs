@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use injectors::{ConfigFile, ProcessSpec};
+use injectors::{Complaint, ConfigFile, ProcessSpec};
 use topologies::ResolvedScenario;
 
 use super::{Router, RouterProcess, SessionChange, zebra};
@@ -139,6 +139,10 @@ impl Router for Frr {
     fn parse_log_line(&self, line: &str) -> Option<SessionChange> {
         zebra::session_change(line)
     }
+
+    fn complaint(&self, line: &str) -> Option<Complaint> {
+        zebra::complaint(line)
+    }
 }
 
 /// bgpd's configuration. FRR 8 needs to be told to exchange routes with external peers without
@@ -149,10 +153,11 @@ fn bgpd(scenario: &ResolvedScenario, name: &str) -> String {
         return String::new();
     };
     format!(
-        "hostname {name}\nlog stdout\nlog timestamp precision 6\n!\nrouter bgp {asn}\n bgp router-id {id}\n \
+        "hostname {name}\nlog stdout\nlog timestamp precision 6\n{priority}!\nrouter bgp {asn}\n bgp router-id {id}\n \
          bgp log-neighbor-changes\n no bgp ebgp-requires-policy\n no bgp network import-check\n \
          bgp graceful-restart stalepath-time {stale}\n timers bgp {keepalive} {hold}\n{neighbors} \
          address-family ipv4 unicast\n  maximum-paths 1\n{filters} exit-address-family\n{trailer}",
+        priority = zebra::RECORD_PRIORITY,
         asn = node.asn,
         id = node.router_id,
         stale = zebra::seconds(settings.stale_path_time),
@@ -180,6 +185,7 @@ mod tests {
 hostname r1
 log stdout
 log timestamp precision 6
+log record-priority
 !
 router bgp 65001
  bgp router-id 198.19.248.2

@@ -11,7 +11,7 @@ mod zebra;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use injectors::{ConfigFile, ProcessSpec};
+use injectors::{Complaint, ConfigFile, ProcessSpec};
 use topologies::{ResolvedScenario, RouterKind, RouterSettings};
 
 /// What to do about a program that is not where the scenario says.
@@ -82,6 +82,9 @@ pub trait Router: Send + Sync {
 
     /// A session's change, if a log line tells of one.
     fn parse_log_line(&self, line: &str) -> Option<SessionChange>;
+
+    /// What a line of a log of any of its processes complains of; nothing, if it is expected.
+    fn complaint(&self, line: &str) -> Option<Complaint>;
 }
 
 /// The implementation that a scenario asks for.

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use injectors::{ConfigFile, ProcessSpec};
+use injectors::{Complaint, ConfigFile, ProcessSpec};
 use topologies::ResolvedScenario;
 
 use super::{Router, RouterProcess, SessionChange, zebra};
@@ -145,6 +145,10 @@ impl Router for Quagga {
     fn parse_log_line(&self, line: &str) -> Option<SessionChange> {
         zebra::session_change(line)
     }
+
+    fn complaint(&self, line: &str) -> Option<Complaint> {
+        zebra::complaint(line)
+    }
 }
 
 /// bgpd's configuration. What differs from FRR's:
@@ -161,9 +165,10 @@ fn bgpd(scenario: &ResolvedScenario, name: &str) -> String {
         return String::new();
     };
     format!(
-        "hostname {name}\nlog stdout\nlog timestamp precision 6\n!\nrouter bgp {asn}\n bgp router-id {id}\n \
+        "hostname {name}\nlog stdout\nlog timestamp precision 6\n{priority}!\nrouter bgp {asn}\n bgp router-id {id}\n \
          bgp log-neighbor-changes\n bgp graceful-restart stalepath-time {stale}\n bgp graceful-restart\n \
          timers bgp {keepalive} {hold}\n{neighbors}{filters}{trailer}",
+        priority = zebra::RECORD_PRIORITY,
         asn = node.asn,
         id = node.router_id,
         stale = zebra::seconds(settings.stale_path_time),
@@ -201,6 +206,7 @@ mod tests {
 hostname r1
 log stdout
 log timestamp precision 6
+log record-priority
 !
 router bgp 65001
  bgp router-id 198.19.248.2
@@ -228,7 +234,7 @@ ip prefix-list DESTINATION seq 5 permit 198.51.100.0/24
             assert_eq!(files[0].name, "zebra.conf");
             assert_eq!(
                 files[0].text,
-                "hostname r1\nlog stdout\nlog timestamp precision 6\n"
+                "hostname r1\nlog stdout\nlog timestamp precision 6\nlog record-priority\n"
             );
             assert_eq!(
                 (files[1].name.as_str(), files[1].text.as_str()),

@@ -7,10 +7,40 @@
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
+use injectors::Complaint;
+use injectors::complaint::{Harmless, is_harmless};
 use jiff::civil::DateTime;
 use topologies::{LinkRole, ResolvedScenario, Span};
 
 use super::SessionChange;
+
+/// The daemon's own judgement in each line of its log: what is unexpected is told by it.
+pub(super) const RECORD_PRIORITY: &str = "log record-priority\n";
+
+/// Priorities as the logs write them, the gravest first (lib/zlog.c, lib/log.c).
+const ERRORS: [&str; 4] = ["emergencies", "alerts", "critical", "errors"];
+const WARNING: &str = "warnings";
+
+/// What a daemon says that stood still, or was not told of something by the kernel or could not tell
+/// its peer.
+const FATAL: [&str; 6] = [
+    // A task ran for more than 5 s, of CPU time or by the clock (lib/thread.c).
+    "CPU HOG: ",
+    "STARVATION: ",
+    "SLOW THREAD: ",
+    // A timer was served more than 4 s late.
+    "Thread Starvation: ",
+    // zebra: messages of the kernel about links and routes were lost.
+    "recvmsg overrun",
+    // bgpd: for a hold time nothing could be sent to a peer.
+    "has not made any SendQ progress",
+];
+
+/// Lines that every lab may have.
+const HARMLESS: [Harmless; 1] = [Harmless {
+    part: "Disabling MPLS support (no kernel support)",
+    reason: "labs have no MPLS",
+}];
 
 /// Name of the prefix list that keeps the filler out.
 const DESTINATION_LIST: &str = "DESTINATION";
@@ -22,7 +52,7 @@ pub(super) fn seconds(span: Span) -> u64 {
 
 /// zebra's configuration: all of it that a lab needs.
 pub(super) fn zebra(node: &str) -> String {
-    format!("hostname {node}\nlog stdout\nlog timestamp precision 6\n")
+    format!("hostname {node}\nlog stdout\nlog timestamp precision 6\n{RECORD_PRIORITY}")
 }
 
 /// The neighbors of one router, in its BGP section.
@@ -106,6 +136,38 @@ pub(super) fn session_change(line: &str) -> Option<SessionChange> {
     })
 }
 
+/// What a line complains of. What does not begin with a time is not of the log, but of the C library, of
+/// the dynamic linker, or of a daemon at its end.
+pub(super) fn complaint(line: &str) -> Option<Complaint> {
+    if line.trim().is_empty() || is_harmless(line, &HARMLESS) {
+        return None;
+    }
+    if FATAL.iter().any(|part| line.contains(part)) {
+        return Some(Complaint::Fatal);
+    }
+    let Some(said) = after_the_time(line) else {
+        return Some(Complaint::Error);
+    };
+    let priority = said.split(": ").next().unwrap_or_default();
+    if ERRORS.contains(&priority) {
+        return Some(Complaint::Error);
+    }
+    // Before its configuration is read a daemon writes no priorities, but FRR's numbers of errors and
+    // warnings.
+    (priority == WARNING || said.contains("[EC ")).then_some(Complaint::Warning)
+}
+
+/// What follows `2026/01/02 03:04:05` and its fraction, if there is one.
+fn after_the_time(line: &str) -> Option<&str> {
+    let (date, rest) = line.split_once(' ')?;
+    let (time, said) = rest.split_once(' ')?;
+    let is = |text: &str, mark: char, parts: usize| {
+        let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        text.split(mark).count() == parts && text.split(mark).all(digits)
+    };
+    (is(date, '/', 3) && is(time, ':', 3)).then_some(said)
+}
+
 /// The word after `version` in the first line of what `bgpd --version` prints.
 pub(super) fn version(output: &str) -> Option<String> {
     let words = output.lines().next()?.split_whitespace();
@@ -113,4 +175,63 @@ pub(super) fn version(output: &str) -> Option<String> {
         .skip_while(|word| *word != "version")
         .nth(1)
         .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_complains_by_its_priority_or_by_what_it_tells_or_because_it_is_no_line_of_the_log() {
+        const AT: &str = "2026/01/02 03:04:05.678901";
+        const COARSE: &str = "2026/01/02 03:04:05";
+        for (line, complaint) in [
+            (
+                format!("{AT} informational: BGP: [X] %ADJCHANGE: neighbor x Up"),
+                None,
+            ),
+            (
+                format!("{AT} notifications: ZEBRA: errors: are a word"),
+                None,
+            ),
+            (
+                format!("{AT} debugging: BGP: [X] warnings: are a word"),
+                None,
+            ),
+            (
+                format!("{AT} warnings: BGP: [X] x"),
+                Some(Complaint::Warning),
+            ),
+            (
+                format!("{AT} errors: BGP: [X][EC 1] x"),
+                Some(Complaint::Error),
+            ),
+            (format!("{AT} alerts: BGP: x"), Some(Complaint::Error)),
+            // Before the configuration is read: no priority, and no fraction.
+            (
+                format!("{COARSE} BGP: [X][EC 33554499] x"),
+                Some(Complaint::Warning),
+            ),
+            (format!("{COARSE} BGP: [X] x"), None),
+            (
+                format!("{COARSE} ZEBRA: [X][EC 1] Disabling MPLS support (no kernel support)"),
+                None,
+            ),
+            (
+                format!("{AT} warnings: BGP: [X][EC 1] CPU HOG: task x ran for 6000ms"),
+                Some(Complaint::Fatal),
+            ),
+            (
+                "bgpd: symbol lookup error".to_owned(),
+                Some(Complaint::Error),
+            ),
+            (
+                "malloc(): corrupted top size".to_owned(),
+                Some(Complaint::Error),
+            ),
+            (String::new(), None),
+        ] {
+            assert_eq!(super::complaint(&line), complaint, "{line}");
+        }
+    }
 }

@@ -8,6 +8,7 @@
 // A test ends at what it did not expect.
 #![allow(clippy::unwrap_used)]
 
+mod busy_machine;
 mod campaign;
 mod control;
 mod failure_variants;
