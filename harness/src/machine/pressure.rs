@@ -10,7 +10,7 @@ use results::{Finding, FindingKind, Severity};
 use crate::clock;
 
 /// Share of the time with some task waiting from which on the figures are doubtful.
-const LIMIT: f64 = 0.25;
+const LIMIT: f64 = 0.5;
 
 /// A measurement under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn only_pressure_above_the_limit_is_found() {
-        assert_eq!(judge(0.25), None);
-        assert!(judge(0.250_001).is_some());
+        assert_eq!(judge(0.5), None);
+        assert!(judge(0.500_001).is_some());
     }
 }
