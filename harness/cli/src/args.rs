@@ -96,9 +96,8 @@ pub(crate) struct RunArgs {
     /// Leave the lab of a run that fails up, to look into with `flaplab shell`
     #[arg(long)]
     pub(crate) keep: bool,
-    /// Tell nothing on the way, only the result
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) tell: TellArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -119,9 +118,33 @@ pub(crate) struct ReproduceArgs {
     /// Write the small set that is published of a study to this directory, too
     #[arg(long, value_name = "DIR")]
     pub(crate) publish: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) tell: TellArgs,
+}
+
+/// What is told, and how.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct TellArgs {
     /// Tell nothing on the way, only the result
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Print what happens as JSON lines, see docs/live-view.md; the result goes to standard error
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl TellArgs {
+    /// Prints the result for people.
+    pub(crate) fn print(self, text: &str) -> std::io::Result<()> {
+        if !self.json {
+            return crate::print(text);
+        }
+        // Standard output has JSON lines and nothing else.
+        if !self.quiet {
+            eprint!("{text}");
+        }
+        Ok(())
+    }
 }
 
 /// Studies that can be reproduced.

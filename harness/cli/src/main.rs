@@ -4,6 +4,7 @@ mod args;
 mod bench_injector;
 mod bring_up;
 mod doctor;
+mod follow;
 mod injector;
 mod progress;
 mod reproduce;
@@ -82,7 +83,8 @@ fn keep_log(is_tcpr: bool) {
         .from_env_lossy();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        // A line that is logged comes above the view of a campaign.
+        .with_writer(|| progress::screen::Log)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
 }

@@ -12,11 +12,13 @@ use std::process::Stdio;
 use analysis::study::{self, StudyReport, analyze_study};
 use anyhow::{Context, bail};
 use results::study::{BENCHMARKS, ClaimedStudy, StudyDir};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use topologies::Scenario;
 
 use crate::Exit;
 use crate::args::ReproduceArgs;
+use crate::progress::Progress;
 use crate::run::{self, Manner};
 
 /// The study's scenarios, as they were when this program was built: the folder of each, its file,
@@ -48,25 +50,59 @@ pub(crate) async fn reproduce(args: ReproduceArgs) -> anyhow::Result<Exit> {
         .unwrap_or_else(|| PathBuf::from("results/runs").join(&name));
     let tcpr = tcpr()?;
     let claimed = StudyDir::claim(&out, &name)?;
+    let (progress, telling) = Progress::start(args.tell);
     let (stopper, stop) = watch::channel(false);
-    let interrupted = tokio::spawn(run::stop_on_signal(stopper, args.quiet));
-    let failed = parts(&args, &claimed, &tcpr, &stop).await?;
-    interrupted.abort();
+    let interrupted = tokio::spawn(run::stop_on_signal(stopper, args.tell));
+    let carried = carry_out(&args, &claimed, &tcpr, &stop, &progress).await;
     let stopped = *stop.borrow();
+    let ended = carried.map(|(failed, report)| {
+        let exit = match (stopped, report.is_sound() && failed == 0) {
+            (true, _) => Exit::Interrupted,
+            (false, true) => Exit::Done,
+            (false, false) => Exit::DoubtfulRuns,
+        };
+        (exit, report)
+    });
+    progress.over(&ended, |(exit, report)| told_of(*exit, report));
+    let told = telling.end(progress).await;
+    interrupted.abort();
 
-    let report = analyze_study(&claimed.dir)?;
-    crate::print(&report.to_string())?;
-    told(&report)?;
+    let (exit, report) = ended?;
+    args.tell.print(&report.to_string())?;
+    args.tell.print(&places(&report))?;
     if let Some(to) = &args.publish {
-        publish(&report, to)?;
+        args.tell.print(&publish(&report, to)?)?;
     }
     if stopped {
         eprintln!("stopped: the same command goes on from there");
     }
-    Ok(match (stopped, report.is_sound() && failed == 0) {
-        (true, _) => Exit::Interrupted,
-        (false, true) => Exit::Done,
-        (false, false) => Exit::DoubtfulRuns,
+    told?;
+    Ok(exit)
+}
+
+/// Makes what is missing, and computes everything from what is there then. Tells how many runs failed, too.
+async fn carry_out(
+    args: &ReproduceArgs,
+    study: &ClaimedStudy,
+    tcpr: &Path,
+    stop: &watch::Receiver<bool>,
+    progress: &Progress,
+) -> anyhow::Result<(usize, StudyReport)> {
+    let failed = parts(args, study, tcpr, stop, progress).await?;
+    Ok((failed, analyze_study(&study.dir)?))
+}
+
+/// What programs are told of the end.
+fn told_of(exit: Exit, report: &StudyReport) -> Value {
+    let name = |file: &str| report.path.join(file).display().to_string();
+    json!({
+        "exit_code": exit as i32,
+        "path": report.path.display().to_string(),
+        "files": {
+            "study": name("study.json"),
+            "table": name("study.csv"),
+            "figures": name("figures"),
+        },
     })
 }
 
@@ -74,24 +110,23 @@ pub(crate) async fn reproduce(args: ReproduceArgs) -> anyhow::Result<Exit> {
 pub(crate) fn analyze(study: &StudyDir, to: Option<&Path>) -> anyhow::Result<Exit> {
     let report = analyze_study(study)?;
     crate::print(&report.to_string())?;
-    told(&report)?;
+    crate::print(&places(&report))?;
     if let Some(to) = to {
-        publish(&report, to)?;
+        crate::print(&publish(&report, to)?)?;
     }
     Ok(Exit::Done)
 }
 
-fn told(report: &StudyReport) -> std::io::Result<()> {
+fn places(report: &StudyReport) -> String {
     let at = report.path.display();
-    crate::print(&format!(
+    format!(
         "\nFigures: {at}/figures/*.svg and *.pdf\nTables:  {at}/study.md, study.csv; of each campaign, in its own folder\n"
-    ))
+    )
 }
 
-fn publish(report: &StudyReport, to: &Path) -> anyhow::Result<()> {
+fn publish(report: &StudyReport, to: &Path) -> anyhow::Result<String> {
     analysis::publication::publish(report, to)?;
-    crate::print(&format!("Published: {}\n", to.display()))?;
-    Ok(())
+    Ok(format!("Published: {}\n", to.display()))
 }
 
 /// Makes what is missing, until all is there or it is stopped. Tells how many runs failed.
@@ -100,6 +135,7 @@ async fn parts(
     study: &ClaimedStudy,
     tcpr: &Path,
     stop: &watch::Receiver<bool>,
+    progress: &Progress,
 ) -> anyhow::Result<usize> {
     let mut failed = 0;
     for (name, file, text) in SCENARIOS {
@@ -110,10 +146,10 @@ async fn parts(
         if name != study::PROBE {
             scenario = scenario.with_runs(args.runs);
         }
-        say(args, &format!("== {name}: {}", scenario.name()));
-        let manner = Manner::new(args.jobs, false, args.quiet);
+        progress.say(&format!("== {name}: {}", scenario.name()));
+        let manner = Manner::new(args.jobs, false);
         let out = study.dir.part(name);
-        let tally = run::make_runs(scenario, &out, manner, stop)
+        let tally = run::make_runs(scenario, &out, manner, stop, progress)
             .await
             .with_context(|| format!("the part {name}"))?;
         failed += tally.failed;
@@ -126,25 +162,22 @@ async fn parts(
         }
         let files = study.dir.benchmark(name);
         if files.are_whole() {
-            say(args, &format!("== tcpr bench {name}: is there"));
+            progress.say(&format!("== tcpr bench {name}: is there"));
             continue;
         }
-        say(args, &format!("== tcpr bench {name}"));
+        progress.say(&format!("== tcpr bench {name}"));
+        progress.object("benchmark-begun", json!({"benchmark": name}));
         let mut told = files.json.clone().into_os_string();
         told.push(".new");
         let told = PathBuf::from(told);
         if measure(tcpr, name, &files.csv, &told, stop).await? {
             fs::rename(&told, &files.json)
                 .with_context(|| format!("cannot write {}", files.json.display()))?;
+            let path = files.json.display().to_string();
+            progress.object("benchmark-ended", json!({"benchmark": name, "path": path}));
         }
     }
     Ok(failed)
-}
-
-fn say(args: &ReproduceArgs, text: &str) {
-    if !args.quiet {
-        eprintln!("{text}");
-    }
 }
 
 /// The program `tcpr`: beside this one, where both are built and installed, or on PATH.

@@ -1,18 +1,19 @@
 //! `flaplab run`: a campaign from its scenario to its figures.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use analysis::Report;
 use anyhow::Context;
-use harness::campaign::{self, CampaignEvent, CampaignPlan, Tally};
-use harness::standing::{self, Description};
+use harness::campaign::{self, CampaignPlan, Tally};
+use results::CampaignDir;
+use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, watch};
-use topologies::Scenario;
+use topologies::{Scenario, Strategy};
 
 use crate::Exit;
-use crate::args::RunArgs;
-use crate::progress::Progress;
+use crate::args::{RunArgs, TellArgs};
+use crate::follow::Following;
+use crate::progress::{Plan, Progress, screen};
 
 /// How a campaign is carried out.
 #[derive(Debug, Clone, Copy)]
@@ -21,17 +22,14 @@ pub(crate) struct Manner {
     pub(crate) jobs: usize,
     /// Whether a failed lab is left up.
     pub(crate) keep: bool,
-    /// Whether nothing is told on the way.
-    pub(crate) quiet: bool,
 }
 
 impl Manner {
-    pub(crate) fn new(jobs: Option<std::num::NonZeroUsize>, keep: bool, quiet: bool) -> Self {
+    pub(crate) fn new(jobs: Option<std::num::NonZeroUsize>, keep: bool) -> Self {
         let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             jobs: jobs.map_or(2 * cpus, usize::from),
             keep,
-            quiet,
         }
     }
 }
@@ -51,27 +49,57 @@ impl Carried {
             .as_ref()
             .is_none_or(|r| r.valid_runs() == r.runs)
     }
+
+    fn exit(&self, stopped: bool) -> Exit {
+        match (stopped, self.is_sound()) {
+            (true, _) => Exit::Interrupted,
+            (false, true) => Exit::Done,
+            (false, false) => Exit::DoubtfulRuns,
+        }
+    }
+
+    /// What programs are told of the end.
+    fn told(&self, exit: Exit, out: &Path) -> Value {
+        let files = self.report.as_ref().and_then(|report| {
+            let name = |path: PathBuf| path.display().to_string();
+            let dir = CampaignDir::open(&report.campaign).ok()?;
+            Some(json!({
+                "metrics": name(dir.metrics_csv()),
+                "summary": name(dir.summary_csv()),
+                "sessions": name(dir.sessions_csv()),
+                "findings": name(dir.findings_csv()),
+                "figures": name(dir.figures_dir()),
+            }))
+        });
+        json!({
+            "exit_code": exit as i32,
+            "path": out.display().to_string(),
+            "files": files,
+        })
+    }
 }
 
 /// Carries out a campaign, analyzes it and prints the result.
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let scenario = load(&args)?;
     let out = args.out.clone().unwrap_or_else(|| default_out(&scenario));
+    let (progress, telling) = Progress::start(args.tell);
     let (stopper, stop) = watch::channel(false);
-    let interrupted = tokio::spawn(stop_on_signal(stopper, args.quiet));
-    let manner = Manner::new(args.jobs, args.keep, args.quiet);
-    let carried = carry_out(scenario, &out, manner, &stop).await?;
-    interrupted.abort();
+    let interrupted = tokio::spawn(stop_on_signal(stopper, args.tell));
+    let manner = Manner::new(args.jobs, args.keep);
+    let carried = carry_out(scenario, &out, manner, &stop, &progress).await;
     let stopped = *stop.borrow();
+    let ended = carried.map(|carried| (carried.exit(stopped), carried));
+    progress.over(&ended, |(exit, carried)| carried.told(*exit, &out));
+    let told = telling.end(progress).await;
+    interrupted.abort();
+    let (exit, carried) = ended?;
     if let Some(report) = &carried.report {
-        crate::print(&report.to_string())?;
+        args.tell.print(&report.to_string())?;
     }
     tell_end(&carried, &out, stopped);
-    Ok(match (stopped, carried.is_sound()) {
-        (true, _) => Exit::Interrupted,
-        (false, true) => Exit::Done,
-        (false, false) => Exit::DoubtfulRuns,
-    })
+    told?;
+    Ok(exit)
 }
 
 /// Carries out a campaign, or what is missing of it, and analyzes what is there.
@@ -80,8 +108,9 @@ async fn carry_out(
     out: &Path,
     manner: Manner,
     stop: &watch::Receiver<bool>,
+    progress: &Progress,
 ) -> anyhow::Result<Carried> {
-    let tally = make_runs(scenario, out, manner, stop).await?;
+    let tally = make_runs(scenario, out, manner, stop, progress).await?;
     let any = tally.there + tally.complete + tally.failed + tally.aborted > 0;
     let report = any.then(|| analysis::analyze(out)).transpose()?;
     Ok(Carried { tally, report })
@@ -93,9 +122,10 @@ pub(crate) async fn make_runs(
     out: &Path,
     manner: Manner,
     stop: &watch::Receiver<bool>,
+    progress: &Progress,
 ) -> anyhow::Result<Tally> {
-    let runs = scenario.runs() as usize * scenario.strategies().len();
-    let progress = Progress::new(manner.quiet, runs, manner.jobs);
+    let planned = planned(&scenario, out, manner.jobs);
+    progress.begun(planned.clone());
     let plan = CampaignPlan {
         scenario,
         jobs: manner.jobs,
@@ -106,11 +136,31 @@ pub(crate) async fn make_runs(
     let (events, inbox) = mpsc::unbounded_channel();
     let (release, _) = broadcast::channel(16);
     let nodes = node_names(&plan.scenario);
-    let telling = tokio::spawn(tell(progress, inbox, nodes, release.clone()));
+    let following = Following::new(progress.clone(), &planned, nodes, release.clone());
+    let following = tokio::spawn(following.follow(inbox));
     let tally = campaign::carry_out(plan, out, events, stop.clone(), release).await;
-    // The events end with the campaign, and the telling with them.
-    telling.await.context("showing the progress")?;
+    // The events end with the campaign, and who follows them with the last one.
+    following.await.context("following the campaign")?;
+    progress.campaign_ended(tally.as_ref().ok().copied()).await;
     Ok(tally?)
+}
+
+/// What a campaign sets out to do, for who is told of it.
+fn planned(scenario: &Scenario, out: &Path, jobs: usize) -> Plan {
+    let arms = scenario.strategies();
+    let runs = (0..scenario.runs()).flat_map(|i| {
+        let of_arm = move |(arm, strategy): (usize, &Strategy)| {
+            (scenario.resolve(*strategy, i).run_id(), arm)
+        };
+        arms.iter().enumerate().map(of_arm)
+    });
+    Plan {
+        name: scenario.name().to_owned(),
+        path: out.to_owned(),
+        arms: arms.iter().map(ToString::to_string).collect(),
+        runs: runs.collect(),
+        jobs,
+    }
 }
 
 fn load(args: &RunArgs) -> anyhow::Result<Scenario> {
@@ -143,7 +193,7 @@ fn node_names(scenario: &Scenario) -> Vec<String> {
 
 /// Stops the campaign on the first SIGINT or SIGTERM, and this process on the second: the
 /// capsules end with it.
-pub(crate) async fn stop_on_signal(stopper: watch::Sender<bool>, quiet: bool) {
+pub(crate) async fn stop_on_signal(stopper: watch::Sender<bool>, tell: TellArgs) {
     for _ in 0..2 {
         if crate::up::signalled().await.is_err() {
             return;
@@ -151,54 +201,13 @@ pub(crate) async fn stop_on_signal(stopper: watch::Sender<bool>, quiet: bool) {
         if *stopper.borrow() {
             std::process::exit(Exit::Interrupted as i32);
         }
-        if !quiet {
-            eprintln!(
-                "\nstopping: closing the records of the labs that are up; once more to stop at once"
+        if !tell.quiet {
+            screen::say(
+                "\nstopping: closing the records of the labs that are up; once more to stop at once",
             );
         }
         stopper.send_replace(true);
     }
-}
-
-/// Shows the progress, and serves the labs that are kept.
-async fn tell(
-    mut progress: Progress,
-    mut inbox: mpsc::UnboundedReceiver<CampaignEvent>,
-    nodes: Vec<String>,
-    release: broadcast::Sender<String>,
-) {
-    let mut kept = HashMap::new();
-    while let Some(event) = inbox.recv().await {
-        progress.note(&event);
-        match event {
-            CampaignEvent::Kept {
-                run_id, init_pid, ..
-            } => {
-                let (down, mut downs) = mpsc::unbounded_channel();
-                let lab = Description {
-                    lab: run_id.clone(),
-                    init_pid,
-                    nodes: nodes.clone(),
-                };
-                match standing::serve(lab, down) {
-                    Ok(service) => drop(kept.insert(run_id.clone(), service)),
-                    Err(e) => progress.say(&format!("the kept lab cannot be entered: {e}")),
-                }
-                let release = release.clone();
-                tokio::spawn(async move {
-                    if downs.recv().await.is_some() {
-                        // Nobody listens once the run has ended by itself.
-                        let _ = release.send(run_id);
-                    }
-                });
-            }
-            CampaignEvent::Ended { run_id, .. } => drop(kept.remove(&run_id)),
-            CampaignEvent::Resumed { .. }
-            | CampaignEvent::Begun { .. }
-            | CampaignEvent::Progress { .. } => {}
-        }
-    }
-    progress.finish();
 }
 
 /// Says what there is to say of the end of a campaign.

@@ -29,4 +29,5 @@ mod reproduced;
 mod resumed;
 mod standing;
 mod surroundings;
+mod told;
 mod wire;

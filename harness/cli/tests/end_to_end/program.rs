@@ -5,7 +5,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -156,10 +156,18 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it. A Ctrl-C at `cargo test` is its too: it then takes its labs down.
     pub(crate) fn start(command: &mut Command) -> Running {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        Running::spawn(command.stdin(Stdio::null()))
+    }
+
+    /// The same, with somebody who types.
+    pub(crate) fn start_typed_at(command: &mut Command) -> (Running, ChildStdin) {
+        let mut running = Running::spawn(command.stdin(Stdio::piped()));
+        let typed = running.child.stdin.take().unwrap();
+        (running, typed)
+    }
+
+    fn spawn(command: &mut Command) -> Running {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command
             .spawn()
             .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
