@@ -52,7 +52,7 @@ pub(crate) async fn reproduce(args: ReproduceArgs) -> anyhow::Result<Exit> {
     let claimed = StudyDir::claim(&out, &name)?;
     let (progress, telling) = Progress::start(args.tell);
     let (stopper, stop) = watch::channel(false);
-    let interrupted = tokio::spawn(run::stop_on_signal(stopper, args.tell));
+    let interrupted = tokio::spawn(run::stop_on_signal(stopper, progress.clone()));
     let carried = carry_out(&args, &claimed, &tcpr, &stop, &progress).await;
     let stopped = *stop.borrow();
     let ended = carried.map(|(failed, report)| {
@@ -64,7 +64,7 @@ pub(crate) async fn reproduce(args: ReproduceArgs) -> anyhow::Result<Exit> {
         (exit, report)
     });
     progress.over(&ended, |(exit, report)| told_of(*exit, report));
-    let told = telling.end(progress).await;
+    let told = telling.end(&progress).await;
     interrupted.abort();
 
     let (exit, report) = ended?;

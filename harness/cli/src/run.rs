@@ -11,9 +11,9 @@ use tokio::sync::{broadcast, mpsc, watch};
 use topologies::{Scenario, Strategy};
 
 use crate::Exit;
-use crate::args::{RunArgs, TellArgs};
+use crate::args::RunArgs;
 use crate::follow::Following;
-use crate::progress::{Plan, Progress, screen};
+use crate::progress::{Plan, Progress};
 
 /// How a campaign is carried out.
 #[derive(Debug, Clone, Copy)]
@@ -85,13 +85,13 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let out = args.out.clone().unwrap_or_else(|| default_out(&scenario));
     let (progress, telling) = Progress::start(args.tell);
     let (stopper, stop) = watch::channel(false);
-    let interrupted = tokio::spawn(stop_on_signal(stopper, args.tell));
+    let interrupted = tokio::spawn(stop_on_signal(stopper, progress.clone()));
     let manner = Manner::new(args.jobs, args.keep);
     let carried = carry_out(scenario, &out, manner, &stop, &progress).await;
     let stopped = *stop.borrow();
     let ended = carried.map(|carried| (carried.exit(stopped), carried));
     progress.over(&ended, |(exit, carried)| carried.told(*exit, &out));
-    let told = telling.end(progress).await;
+    let told = telling.end(&progress).await;
     interrupted.abort();
     let (exit, carried) = ended?;
     if let Some(report) = &carried.report {
@@ -193,7 +193,7 @@ fn node_names(scenario: &Scenario) -> Vec<String> {
 
 /// Stops the campaign on the first SIGINT or SIGTERM, and this process on the second: the
 /// capsules end with it.
-pub(crate) async fn stop_on_signal(stopper: watch::Sender<bool>, tell: TellArgs) {
+pub(crate) async fn stop_on_signal(stopper: watch::Sender<bool>, progress: Progress) {
     for _ in 0..2 {
         if crate::up::signalled().await.is_err() {
             return;
@@ -201,11 +201,9 @@ pub(crate) async fn stop_on_signal(stopper: watch::Sender<bool>, tell: TellArgs)
         if *stopper.borrow() {
             std::process::exit(Exit::Interrupted as i32);
         }
-        if !tell.quiet {
-            screen::say(
-                "\nstopping: closing the records of the labs that are up; once more to stop at once",
-            );
-        }
+        progress.stopping(
+            "stopping: closing the records of the labs that are up; once more to stop at once",
+        );
         stopper.send_replace(true);
     }
 }

@@ -44,8 +44,12 @@ enum Note {
     Object(&'static str, Value),
     /// For people only.
     Said(String),
+    /// Somebody stops what is under way.
+    Stopping(&'static str),
     /// Everything before this is told.
     Flush(oneshot::Sender<()>),
+    /// Nothing comes after this.
+    End,
 }
 
 /// Tells how far a campaign is, or several in turn. May be cloned: what is told by either is told once.
@@ -138,6 +142,11 @@ impl Progress {
         }
     }
 
+    /// Somebody stops what is under way; `text` says what that means.
+    pub(crate) fn stopping(&self, text: &'static str) {
+        self.note(Note::Stopping(text));
+    }
+
     /// Tells people something besides.
     pub(crate) fn say(&self, text: &str) {
         self.note(Note::Said(text.to_owned()));
@@ -153,10 +162,9 @@ impl Progress {
 
 impl Telling {
     /// Waits until all is told.
-    pub(crate) async fn end(self, progress: Progress) -> Result<(), TellError> {
+    pub(crate) async fn end(self, progress: &Progress) -> Result<(), TellError> {
         let Some(thread) = self.0 else { return Ok(()) };
-        // It ends when nobody is left who could tell it anything.
-        drop(progress);
+        progress.note(Note::End);
         let ended = tokio::task::spawn_blocking(|| thread.join()).await;
         match ended {
             Ok(Ok(None)) => Ok(()),

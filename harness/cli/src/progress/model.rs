@@ -112,6 +112,7 @@ pub(crate) struct Model {
     ended: HashMap<String, RunEnd>,
     /// Runs that were complete when the campaign was gone on with, and are still to be measured.
     unmeasured: usize,
+    stopping: bool,
     pace: left::Pace,
 }
 
@@ -213,6 +214,15 @@ impl Model {
         true
     }
 
+    /// No more runs begin, and those under way are closed.
+    pub(crate) fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
     /// What is to be done.
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
@@ -286,8 +296,11 @@ impl Model {
         labs
     }
 
-    /// About how long it will still take; none while nothing tells.
+    /// About how long it will still take; none while nothing tells, or when it ends before that.
     pub(crate) fn left(&self, now: Duration) -> Option<Duration> {
+        if self.stopping {
+            return None;
+        }
         let under_way = |run_id: &str| self.labs.iter().any(|l| l.run_id == run_id);
         let to_come = self.plan.runs.iter();
         let mut to_come: Vec<usize> = to_come

@@ -102,6 +102,7 @@ impl Teller {
         loop {
             let waits = Instant::now();
             match inbox.recv_timeout(TICK) {
+                Ok(Note::End) => break,
                 Ok(note) => self.note(note),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -165,6 +166,19 @@ impl Teller {
                     screen::say(&lines::shown(&text));
                 }
             }
+            Note::Stopping(text) => {
+                if let Some(model) = &mut self.model {
+                    model.stop();
+                }
+                // The view says so at once: there may be no other occasion.
+                self.shown = None;
+                // A ^C that the terminal shows stands on the line by itself.
+                if self.told != Told::Nothing {
+                    screen::say(&format!("\n{text}"));
+                }
+                self.object("stopping", serde_json::json!({}));
+            }
+            Note::End => {}
             Note::Flush(told) => drop(told.send(())),
         }
     }

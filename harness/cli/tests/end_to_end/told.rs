@@ -201,6 +201,7 @@ fn ctrl_c_at_a_terminal_ends_in_order_and_leaves_the_terminal_so() {
     let screen = left_in_order(dir.path(), &finished, "stopped: 0 of 1 runs are complete");
     assert!(!screen.contains("1 lab: "), "the view has gone:\n{screen}");
     assert!(finished.stdout.contains("stopping: closing the records"));
+    assert!(finished.stdout.contains(", stopping"), "the view says so");
 }
 
 #[test]

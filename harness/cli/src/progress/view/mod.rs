@@ -97,6 +97,7 @@ fn header(model: &Model, now: Duration, width: u16) -> Line<'static> {
     let counts = model.counts();
     let runs = format!("{}/{} runs", model.done(), counts.planned);
     let left = match model.left(now) {
+        _ if model.is_stopping() => "stopping".to_owned(),
         _ if model.done() >= counts.planned => String::new(),
         Some(left) => format!("about {} left", span(left)),
         None => "time left unknown yet".to_owned(),

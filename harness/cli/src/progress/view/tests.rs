@@ -252,6 +252,14 @@ fn a_kept_lab_stands_first_with_its_error_and_what_it_says_moves_no_cursor() {
 }
 
 #[test]
+fn a_campaign_that_is_stopped_says_so_in_the_place_of_the_time_left() {
+    let mut model = campaign(1, 2, 2);
+    model.stop();
+    let lines = text(&model, 80, 24, BRIGHT);
+    assert!(lines[1].ends_with("0:00:30, stopping"), "{lines:?}");
+}
+
+#[test]
 fn no_curve_is_drawn_before_a_run_has_ended() {
     let all = text(&campaign(3, 0, 4), 80, 24, BRIGHT).join("\n");
     assert!(!all.contains("share of"), "{all}");
