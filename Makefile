@@ -1,10 +1,10 @@
 # The two commands of the README, `make reproduce` and `make test`, and nothing clever.
 
 # Of `make reproduce`: runs of each arm of each scenario (RUNS=100 is the full study), and how many
-# labs run side by side. A lab takes 0.5 GiB of memory and next to no CPU.
+# labs run side by side: a number, or as many as the machine carries.
 RUNS ?= 3
-JOBS ?= 6
-# Of `make bench`: rounds of flaplab and Mininet in turn, and the size of the clique.
+JOBS ?= auto
+# Of `make bench`: rounds of flaplab, Mininet and munet in turn, and the size of the clique.
 ROUNDS ?= 5
 ROUTERS ?= 16
 
@@ -25,7 +25,7 @@ build: setup ## build the release binaries: flaplab and tcpr
 
 # What is there already is not made again: after a stop, the same command goes on. A doubtful run (exit
 # code 3) is told and left out of the figures.
-reproduce: build ## run the study of Surton (2014) on this machine: RUNS=3 JOBS=6
+reproduce: build ## run the study of Surton (2014) on this machine: RUNS=3 JOBS=auto
 	$(FLAPLAB) reproduce surton2014 --runs $(RUNS) --jobs $(JOBS) --out results/runs/surton2014 || [ $$? -eq 3 ]
 
 test: ## format, lints and every test, as the gate runs them
@@ -35,12 +35,13 @@ test: ## format, lints and every test, as the gate runs them
 	cargo test --workspace --locked
 	@echo "make test: passed: format, lints, every test"
 
-bench: build ## tcpr beside plain TCP; the injector; bring-up and teardown beside Mininet: ROUNDS=5 ROUTERS=16
+bench: build ## tcpr beside plain TCP; the injector; a campaign's cost; bring-up beside Mininet and munet: ROUNDS=5 ROUTERS=16
 	scripts/setup --bench
 	$(TCPR) bench throughput --rounds 3
 	$(TCPR) bench latency
 	$(TCPR) bench recovery
 	$(FLAPLAB) bench injector
+	$(FLAPLAB) bench campaign
 	bench/run --rounds $(ROUNDS) --routers $(ROUTERS) --flaplab "$(FLAPLAB) bench bring-up --routers {routers} --json"
 
 audit: ## licences, duplicates, sources and known vulnerabilities of all dependencies

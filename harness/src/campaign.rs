@@ -23,6 +23,8 @@ use topologies::{ResolvedScenario, Scenario};
 
 use crate::capsule::{Capsule, SpawnError};
 use crate::clock;
+use crate::jobs::controller::Decision;
+use crate::jobs::{Jobs, Slot, Slots};
 use crate::machine::foreign;
 use crate::network::SYSCTLS;
 use crate::protocol::{Assignment, Order, Outcome, Purpose, Report, Stage};
@@ -58,6 +60,8 @@ pub enum CampaignEvent {
         /// In what those that are complete were made otherwise than those to come.
         otherwise: Vec<String>,
     },
+    /// How many labs are up at a time from now on, where that is flaplab's own decision.
+    Jobs(Decision),
     /// A run begins.
     Begun {
         /// Its name.
@@ -99,8 +103,8 @@ pub enum CampaignEvent {
 pub struct CampaignPlan {
     /// The scenario, with its overrides.
     pub scenario: Scenario,
-    /// Runs at a time.
-    pub jobs: usize,
+    /// Labs at a time.
+    pub jobs: Jobs,
     /// Whether a failed lab is left up.
     pub keep: bool,
     /// Version of flaplab, for the manifests.
@@ -128,9 +132,11 @@ struct Shared {
     plan: CampaignPlan,
     campaign: ClaimedCampaign,
     versions: Versions,
-    /// Labs come up one at a time: sixteen at once would only share the CPUs, and disturb the
-    /// labs that are being measured for longer.
+    /// Labs come up one at a time, or a few where there are more CPUs: sixteen at once would only
+    /// share the CPUs, and disturb the labs that are being measured for longer.
     bring_up: Semaphore,
+    /// The places for labs, taken by whoever may come up.
+    slots: Slots,
     events: mpsc::UnboundedSender<CampaignEvent>,
     stop: watch::Receiver<bool>,
     release: broadcast::Sender<String>,
@@ -162,7 +168,7 @@ pub async fn carry_out(
     };
     let versions = versions::versions(first)?;
     let campaign = CampaignDir::claim(out, plan.scenario.text())?;
-    let jobs = plan.jobs.max(1);
+    let slots = Slots::new(plan.jobs, first);
     let mut tally = Tally::default();
     let resumed = if campaign.resumed {
         Some(resume::resume(&campaign.dir, &plan.scenario, runs.clone())?)
@@ -173,7 +179,8 @@ pub async fn carry_out(
         plan,
         campaign,
         versions,
-        bring_up: Semaphore::new(1),
+        bring_up: Semaphore::new(slots.bring_ups()),
+        slots,
         events,
         stop,
         release,
@@ -187,13 +194,16 @@ pub async fn carry_out(
             resumed.missing
         }
     };
+    shared.tell_jobs(shared.slots.decision());
     let mut refused = None;
+    // All of them, for the turn to come up is given in the order of asking, and then a place.
+    let at_once = runs.len().max(1);
     let mut ended = stream::iter(runs)
         .map(|scenario| {
             let shared = Arc::clone(&shared);
             async move { shared.run(scenario).await }
         })
-        .buffer_unordered(jobs);
+        .buffer_unordered(at_once);
     while let Some(result) = ended.next().await {
         match result {
             Ok(None) => tally.left += 1,
@@ -222,6 +232,14 @@ impl Shared {
             permit = self.bring_up.acquire() => permit.ok(),
             _ = stop.wait_for(|s| *s) => return Ok(None),
         };
+        let mut slot = tokio::select! {
+            slot = self.slots.take() => slot,
+            _ = stop.wait_for(|s| *s) => return Ok(None),
+        };
+        // A directory that takes no more runs was found while this one waited.
+        if self.halted.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let clock = clock::begin();
         let run_id = scenario.run_id();
         let mut manifest = self.manifest(&scenario, clock);
@@ -237,7 +255,7 @@ impl Shared {
         });
 
         let outcome = self
-            .in_capsule(&run, &run_id, scenario, clock, permit)
+            .in_capsule(&run, &run_id, scenario, clock, permit, &mut slot)
             .await;
         let mut outcome = outcome.unwrap_or_else(|e| Outcome {
             status: Status::Failed,
@@ -253,6 +271,8 @@ impl Shared {
         manifest.recorders = outcome.recorders.clone();
         manifest.realised_mrai = outcome.realised_mrai.clone();
         manifest.machine = outcome.machine.clone();
+        manifest.jobs = Some(slot.labs());
+        manifest.lab_cost = Some(slot.cost());
         manifest.findings = outcome.findings.clone();
         if let Err(e) = run.seal(&manifest) {
             // The run counts as failed, and the others go on: what they record may be whole.
@@ -268,6 +288,7 @@ impl Shared {
             error: outcome.error,
             findings: outcome.findings,
         });
+        self.tell_jobs(slot.decision());
         Ok(Some(outcome.status))
     }
 
@@ -278,6 +299,7 @@ impl Shared {
         scenario: ResolvedScenario,
         clock: Clock,
         permit: Option<tokio::sync::SemaphorePermit<'_>>,
+        slot: &mut Slot<'_>,
     ) -> Result<Outcome, SpawnError> {
         let mut permit = permit;
         let mut stop = self.stop.clone();
@@ -319,8 +341,11 @@ impl Shared {
             };
             match report {
                 Report::Progress { stage, text } => {
-                    if stage >= Stage::Settle {
-                        permit = None;
+                    if stage >= Stage::Settle && permit.take().is_some() {
+                        self.tell_jobs(slot.came_up(init_pid));
+                    }
+                    if stage == Stage::Converge {
+                        slot.failed();
                     }
                     if stage == Stage::Fail {
                         machine.begin();
@@ -345,6 +370,8 @@ impl Shared {
             }
         };
         drop(permit);
+        // The next lab may begin while this one is closed.
+        slot.end(init_pid, &outcome.findings);
         capsule.close().await?;
         // Now no process of this lab is about to end.
         machine.end();
@@ -372,6 +399,12 @@ impl Shared {
         });
     }
 
+    fn tell_jobs(&self, decision: Option<Decision>) {
+        if let Some(decision) = decision {
+            self.tell(CampaignEvent::Jobs(decision));
+        }
+    }
+
     /// If nobody listens, nobody wants to know.
     fn tell(&self, event: CampaignEvent) {
         let _ = self.events.send(event);
@@ -395,6 +428,8 @@ impl Shared {
             injector_version: self.versions.injector_version.clone(),
             mrai_s: scenario.router.mrai.as_secs_f64(),
             realised_mrai: None,
+            jobs: None,
+            lab_cost: None,
             tool_version: self.plan.tool_version.clone(),
             tool_commit: self.plan.tool_commit.clone(),
             host: versions::host(),

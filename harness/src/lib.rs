@@ -10,6 +10,7 @@ pub mod capsule;
 pub mod clock;
 pub mod doctor;
 mod file_events;
+pub mod jobs;
 mod journal;
 mod lab;
 mod logtail;

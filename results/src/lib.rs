@@ -28,7 +28,8 @@ pub use finding::{Finding, FindingKind, Severity};
 pub use log::{BrokenLine, EventLog, FindingLog, Lines};
 pub use machine::Machine;
 pub use manifest::{
-    Clock, Host, Manifest, OLDEST_SCHEMA_VERSION, RecorderStats, SCHEMA_VERSION, Status,
+    Clock, Host, LabCost, LabsAtATime, Manifest, OLDEST_SCHEMA_VERSION, RecorderStats,
+    SCHEMA_VERSION, Status,
 };
 pub use realised::RealisedMrai;
 pub use rundir::RunDir;

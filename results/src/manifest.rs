@@ -79,6 +79,29 @@ pub struct RecorderStats {
     pub packets_dropped: u64,
 }
 
+/// How many labs there were on the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabsAtATime {
+    /// How many the campaign allowed when the run began.
+    pub allowed: usize,
+    /// How many of the campaign's labs there were at the failure, this one included: coming up,
+    /// measured, and going. None, if it never came to the failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_failure: Option<usize>,
+}
+
+/// What a lab took of the machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct LabCost {
+    /// Memory of its processes (PSS) when its sessions were up, MiB; of some labs of a campaign
+    /// only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
+    /// CPU time of its processes from the beginning to the end of the run, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_s: Option<f64>,
+}
+
 /// `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -121,6 +144,12 @@ pub struct Manifest {
     pub tool_commit: String,
     /// The machine.
     pub host: Host,
+    /// How many labs there were at a time; none in records from before it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<LabsAtATime>,
+    /// What the lab cost; none in records from before it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lab_cost: Option<LabCost>,
     /// The time base.
     pub clock: Clock,
     /// Sysctls set in every namespace of the lab.

@@ -44,6 +44,8 @@ pub(crate) fn manifest(topology: &Topology, strategy: Strategy, run_index: u32) 
         injector_version: "4.2.21".to_owned(),
         mrai_s: 5.0,
         realised_mrai: None,
+        jobs: None,
+        lab_cost: None,
         tool_version: "0.1.0".to_owned(),
         tool_commit: "unknown".to_owned(),
         host: Host {

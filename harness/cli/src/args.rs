@@ -1,10 +1,11 @@
 //! The command line.
 
 use std::net::Ipv4Addr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use harness::jobs::Jobs;
 use ipnet::Ipv4Net;
 use topologies::Strategy;
 
@@ -80,9 +81,9 @@ pub(crate) struct RunArgs {
     /// Runs of each arm, instead of the scenario's
     #[arg(long)]
     pub(crate) runs: Option<NonZeroU32>,
-    /// Labs at a time [default: twice the CPUs]
-    #[arg(long)]
-    pub(crate) jobs: Option<NonZeroUsize>,
+    /// Labs at a time: a number, or as many as this machine carries without distorting them
+    #[arg(long, default_value = "auto")]
+    pub(crate) jobs: Jobs,
     /// The campaign's directory; one of the same scenario is gone on with
     /// [default: results/runs/NAME-TIME]
     #[arg(long)]
@@ -108,9 +109,9 @@ pub(crate) struct ReproduceArgs {
     /// Runs of each arm of each scenario
     #[arg(long, default_value = "100")]
     pub(crate) runs: NonZeroU32,
-    /// Labs at a time [default: twice the CPUs]
-    #[arg(long)]
-    pub(crate) jobs: Option<NonZeroUsize>,
+    /// Labs at a time: a number, or as many as this machine carries without distorting them
+    #[arg(long, default_value = "auto")]
+    pub(crate) jobs: Jobs,
     /// The study's directory; what is there already stays, and is not made again
     /// [default: results/runs/STUDY]
     #[arg(long)]

@@ -73,7 +73,9 @@ impl Following {
                     self.kept.remove(&run_id);
                     self.measure(RunEnd::new(run_id, status, error, findings));
                 }
-                CampaignEvent::Begun { .. } | CampaignEvent::Progress { .. } => {}
+                CampaignEvent::Jobs(_)
+                | CampaignEvent::Begun { .. }
+                | CampaignEvent::Progress { .. } => {}
             }
         }
         while self.measuring.join_next().await.is_some() {}

@@ -147,7 +147,10 @@ async fn parts(
             scenario = scenario.with_runs(args.runs);
         }
         progress.say(&format!("== {name}: {}", scenario.name()));
-        let manner = Manner::new(args.jobs, false);
+        let manner = Manner {
+            jobs: args.jobs,
+            keep: false,
+        };
         let out = study.dir.part(name);
         let tally = run::make_runs(scenario, &out, manner, stop, progress)
             .await

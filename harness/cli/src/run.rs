@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use analysis::Report;
 use anyhow::Context;
 use harness::campaign::{self, CampaignPlan, Tally};
+use harness::jobs::Jobs;
 use results::CampaignDir;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -19,19 +20,9 @@ use crate::progress::{Plan, Progress};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Manner {
     /// Labs at a time.
-    pub(crate) jobs: usize,
+    pub(crate) jobs: Jobs,
     /// Whether a failed lab is left up.
     pub(crate) keep: bool,
-}
-
-impl Manner {
-    pub(crate) fn new(jobs: Option<std::num::NonZeroUsize>, keep: bool) -> Self {
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            jobs: jobs.map_or(2 * cpus, usize::from),
-            keep,
-        }
-    }
 }
 
 /// A campaign that was carried out, as far as it came.
@@ -86,7 +77,10 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let (progress, telling) = Progress::start(args.tell);
     let (stopper, stop) = watch::channel(false);
     let interrupted = tokio::spawn(stop_on_signal(stopper, progress.clone()));
-    let manner = Manner::new(args.jobs, args.keep);
+    let manner = Manner {
+        jobs: args.jobs,
+        keep: args.keep,
+    };
     let carried = carry_out(scenario, &out, manner, &stop, &progress).await;
     let stopped = *stop.borrow();
     let ended = carried.map(|carried| (carried.exit(stopped), carried));
@@ -146,7 +140,7 @@ pub(crate) async fn make_runs(
 }
 
 /// What a campaign sets out to do, for who is told of it.
-fn planned(scenario: &Scenario, out: &Path, jobs: usize) -> Plan {
+fn planned(scenario: &Scenario, out: &Path, jobs: Jobs) -> Plan {
     let arms = scenario.strategies();
     let runs = (0..scenario.runs()).flat_map(|i| {
         let of_arm = move |(arm, strategy): (usize, &Strategy)| {
@@ -159,7 +153,10 @@ fn planned(scenario: &Scenario, out: &Path, jobs: usize) -> Plan {
         path: out.to_owned(),
         arms: arms.iter().map(ToString::to_string).collect(),
         runs: runs.collect(),
-        jobs,
+        jobs: match jobs {
+            Jobs::Auto => None,
+            Jobs::Fixed(n) => Some(n.get()),
+        },
     }
 }
 

@@ -53,6 +53,8 @@ fn manifest(run: &ResolvedScenario, status: Status) -> Manifest {
         injector_version: "1".to_owned(),
         mrai_s: 1.0,
         realised_mrai: None,
+        jobs: None,
+        lab_cost: None,
         tool_version: "1".to_owned(),
         tool_commit: "unknown".to_owned(),
         host: Host {

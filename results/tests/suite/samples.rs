@@ -30,6 +30,8 @@ pub(crate) fn manifest() -> Manifest {
         injector_version: "4.2.21".into(),
         mrai_s: 5.0,
         realised_mrai: None,
+        jobs: None,
+        lab_cost: None,
         tool_version: "0.1.0".into(),
         tool_commit: "unknown".into(),
         host: Host {

@@ -20,6 +20,9 @@ pub(crate) fn of_event(event: &CampaignEvent, model: &Model) -> Option<String> {
             abandoned,
             otherwise,
         } => resumed(*there, abandoned, otherwise, model),
+        CampaignEvent::Jobs(decision) => {
+            format!("{} at a time: {}", labs(decision.labs), decision.why)
+        }
         CampaignEvent::Begun { run_id } => format!("{run_id} begins"),
         CampaignEvent::Progress {
             run_id,
@@ -97,17 +100,21 @@ fn kind_word(kind: FindingKind) -> String {
 
 /// Where the campaign stands.
 pub(crate) fn standing(model: &Model, now: Duration) -> String {
-    let labs = match model.labs().len() {
-        1 => "1 lab".to_owned(),
-        n => format!("{n} labs"),
-    };
     format!(
-        "{}/{} runs: {}; {labs} up{}",
+        "{}/{} runs: {}; {} up{}",
         model.done(),
         model.plan().runs.len(),
         counted(&model.counts()),
+        labs(model.labs().len()),
         left_text(model, now)
     )
+}
+
+fn labs(n: usize) -> String {
+    match n {
+        1 => "1 lab".to_owned(),
+        n => format!("{n} labs"),
+    }
 }
 
 /// What the runs that have ended came to, without what did not happen.
@@ -186,7 +193,7 @@ mod tests {
             name: "test".to_owned(),
             arms: vec!["none".to_owned()],
             runs: (0..4).map(|i| (format!("none-000{i}"), 0)).collect(),
-            jobs: 1,
+            jobs: Some(1),
             ..Plan::default()
         };
         Model::new(plan, Duration::ZERO)

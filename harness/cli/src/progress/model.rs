@@ -27,8 +27,8 @@ pub(crate) struct Plan {
     pub(crate) arms: Vec<String>,
     /// Its runs, in the order in which they begin, each with the index of its arm.
     pub(crate) runs: Vec<(String, usize)>,
-    /// Labs at a time.
-    pub(crate) jobs: usize,
+    /// Labs at a time; none: flaplab decides.
+    pub(crate) jobs: Option<usize>,
 }
 
 /// Runs by what they came to.
@@ -106,6 +106,8 @@ pub(crate) struct ArmState {
 pub(crate) struct Model {
     plan: Plan,
     began: Duration,
+    /// Labs at a time, now.
+    jobs: usize,
     arm_of: HashMap<String, usize>,
     labs: Vec<Lab>,
     /// The runs that have ended, by name.
@@ -122,6 +124,7 @@ impl Model {
         Self {
             arm_of: plan.runs.iter().cloned().collect(),
             pace: left::Pace::new(plan.arms.len()),
+            jobs: plan.jobs.unwrap_or(1),
             plan,
             began: now,
             ..Self::default()
@@ -133,6 +136,7 @@ impl Model {
     pub(crate) fn note(&mut self, event: &CampaignEvent, now: Duration) -> bool {
         match event {
             CampaignEvent::Resumed { there, .. } => self.unmeasured = *there,
+            CampaignEvent::Jobs(decision) => self.jobs = decision.labs,
             CampaignEvent::Begun { run_id } => {
                 // A run that is made again is to be counted again.
                 self.ended.remove(run_id);
@@ -311,7 +315,7 @@ impl Model {
         to_come.drain(..self.unmeasured.min(to_come.len()));
         let kept = self.labs.iter().filter(|l| l.kept).count();
         self.pace.left(&Work {
-            jobs: self.plan.jobs.saturating_sub(kept),
+            jobs: self.jobs.saturating_sub(kept),
             under_way: self
                 .labs
                 .iter()

@@ -13,7 +13,7 @@ fn model() -> Model {
         path: PathBuf::from("out"),
         arms: vec!["none".to_owned()],
         runs: vec![("none-0".to_owned(), 0), ("none-1".to_owned(), 0)],
-        jobs: 3,
+        jobs: Some(3),
     };
     Model::new(plan, Duration::ZERO)
 }

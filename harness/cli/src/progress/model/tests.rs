@@ -14,7 +14,7 @@ fn campaign() -> Model {
         path: PathBuf::from("campaign"),
         arms: vec!["a".to_owned(), "b".to_owned()],
         runs: runs.collect(),
-        jobs: 2,
+        jobs: Some(2),
     };
     Model::new(plan, Duration::ZERO)
 }

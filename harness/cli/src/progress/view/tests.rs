@@ -34,7 +34,7 @@ fn campaign(arms: usize, ended: usize, labs: usize) -> Model {
         path: PathBuf::from("out"),
         arms: (0..arms).map(arm).collect(),
         runs: runs.clone(),
-        jobs: 4,
+        jobs: Some(4),
     };
     let mut model = Model::new(plan, S(0));
     for (i, (run_id, arm)) in runs.iter().take(ended + labs).enumerate() {
