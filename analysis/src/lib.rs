@@ -13,6 +13,7 @@
 pub mod arms;
 pub mod benchmarks;
 pub mod comparison;
+pub mod cost;
 mod course;
 mod drawing;
 pub mod figures;

@@ -276,6 +276,20 @@ pub(crate) enum BenchCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Tell how much of a campaign's time went into the experiment itself
+    Campaign {
+        /// The campaign; without one a small one is carried out, and removed
+        campaign: Option<PathBuf>,
+        /// Labs at a time of the small one; of a campaign that is there, if it has not noted that
+        #[arg(long, default_value = "auto")]
+        jobs: Jobs,
+        /// Runs of each arm of the small one
+        #[arg(long, default_value = "5")]
+        runs: NonZeroU32,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Time how flaplab's own injector announces a table to a sink
     Injector {
         /// Number of routes

@@ -1,6 +1,7 @@
 //! flaplab: a BGP resilience testbed and experiment harness.
 
 mod args;
+mod bench_campaign;
 mod bench_injector;
 mod bring_up;
 mod doctor;
@@ -120,6 +121,15 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Bench(BenchCommand::BringUp { routers, json }) => {
             runtime()?.block_on(bring_up::bench(routers, json))?
         }
+        Command::Bench(BenchCommand::Campaign {
+            campaign: Some(dir),
+            jobs,
+            json,
+            ..
+        }) => bench_campaign::tell(&dir, jobs, json)?,
+        Command::Bench(BenchCommand::Campaign {
+            runs, jobs, json, ..
+        }) => runtime()?.block_on(bench_campaign::bench(runs, jobs, json))?,
         Command::Bench(BenchCommand::Injector { routes, json }) => {
             bench_injector::bench(routes, json)?
         }

@@ -238,6 +238,8 @@ fn must_have_a_complete_manifest(run: &RunDir, arm: &str) {
         assert!(!manifest[key].is_null(), "{key} in {text}");
     }
     assert!(manifest["host"]["kernel"].is_string());
+    assert!(manifest["jobs"]["allowed"].is_u64() && manifest["jobs"]["at_failure"].is_u64());
+    assert!(manifest["lab_cost"]["cpu_s"].is_f64());
     assert!(manifest["clock"]["wall_minus_mono_ns"].is_i64());
     assert_eq!(manifest["sysctls"]["net.ipv4.ip_forward"], "1");
     assert_eq!(manifest["sysctls"]["net.ipv4.nexthop_compat_mode"], "1");

@@ -15,6 +15,7 @@ mod failure_variants;
 mod ground_truth;
 mod injectors;
 mod interrupted;
+mod jobs;
 mod killed;
 mod misfortunes;
 mod mrai;
