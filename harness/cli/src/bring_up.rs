@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use harness::capsule::Capsule;
 use harness::clock;
+use harness::jobs::machine;
 use harness::protocol::{Assignment, Order, Purpose, Report, Stage};
 use results::{Event, EventKind, RunDir};
 use topologies::{Scenario, Strategy};
@@ -25,27 +26,53 @@ pub(crate) async fn bench(routers: usize, json: bool) -> anyhow::Result<Exit> {
     let run = RunDir::create(&dir)?;
     let timed = time(scenario, &run, began_ns).await;
     std::fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
-    let (bring_up_s, teardown_s, sessions) = timed?;
+    let timed = timed?;
     if json {
         let object = serde_json::json!({
-            "tool": "flaplab", "bring_up_s": bring_up_s, "teardown_s": teardown_s, "sessions": sessions,
+            "tool": "flaplab", "bring_up_s": timed.bring_up_s, "teardown_s": timed.teardown_s,
+            "sessions": timed.sessions, "memory_mib": timed.memory_mib, "used_mib": timed.used_mib,
+            "cpu_s": timed.cpu_s,
         });
         println!("{object}");
     } else {
         println!(
-            "{sessions} session ends Established after {bring_up_s:.2} s; gone after {teardown_s:.2} s"
+            "{} session ends Established after {:.2} s; gone after {:.2} s",
+            timed.sessions, timed.bring_up_s, timed.teardown_s
         );
+        if let Some((memory_mib, cpu_s)) = timed.memory_mib.zip(timed.cpu_s) {
+            println!(
+                "its processes took {memory_mib} MiB (PSS) and {cpu_s:.2} s of CPU time; the machine's available \
+                 memory fell by {} MiB",
+                timed.used_mib
+            );
+        }
     }
     Ok(Exit::Done)
 }
 
-/// Returns the time to the last router-to-router session, the time to the end of the last
-/// process, and the number of those session ends.
+/// A bring-up and teardown.
+struct Timed {
+    /// To the last router-to-router session, seconds.
+    bring_up_s: f64,
+    /// To the end of the last process, seconds.
+    teardown_s: f64,
+    /// Number of those session ends.
+    sessions: usize,
+    /// Memory of all processes once the sessions are up, MiB.
+    memory_mib: Option<u64>,
+    /// What the lab took of the machine's available memory by then, the kernel's share of it
+    /// included, MiB. Other programs are in it, too.
+    used_mib: u64,
+    /// CPU time of all processes by then, seconds.
+    cpu_s: Option<f64>,
+}
+
 async fn time(
     scenario: topologies::ResolvedScenario,
     run: &RunDir,
     began_ns: u64,
-) -> anyhow::Result<(f64, f64, usize)> {
+) -> anyhow::Result<Timed> {
+    let available = machine::available_bytes();
     let injector = scenario.topology.injector().addresses.clone();
     let mut capsule = Capsule::spawn(Some(run.path())).await?;
     let assignment = Assignment {
@@ -63,11 +90,21 @@ async fn time(
             _ => {}
         }
     }
+    let used = available.saturating_sub(machine::available_bytes());
+    let memory_mib = machine::memory_bytes(capsule.init_pid()).map(|bytes| bytes >> 20);
+    let cpu_s = machine::cpu_s(capsule.init_pid());
     let (sessions, last_ns) = last_session(&run.events()?.items, &injector);
     let bring_up_s = Duration::from_nanos(last_ns.saturating_sub(began_ns)).as_secs_f64();
     let closing = Instant::now();
     capsule.close().await?;
-    Ok((bring_up_s, closing.elapsed().as_secs_f64(), sessions))
+    Ok(Timed {
+        bring_up_s,
+        teardown_s: closing.elapsed().as_secs_f64(),
+        sessions,
+        memory_mib,
+        used_mib: used >> 20,
+        cpu_s,
+    })
 }
 
 /// The number of router-to-router session ends that are up, and since when all of them are.
