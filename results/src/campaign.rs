@@ -195,6 +195,41 @@ impl CampaignDir {
         self.path.join("abandoned")
     }
 
+    /// `tasks/`: of a campaign that several machines work at, a campaign directory per task, with
+    /// the runs that it has made and that are to be merged.
+    #[must_use]
+    pub fn tasks_dir(&self) -> PathBuf {
+        self.path.join("tasks")
+    }
+
+    /// The directories of all tasks, sorted by name. One that is being made is none yet.
+    ///
+    /// # Errors
+    /// If `tasks/` is there and cannot be read.
+    pub fn tasks(&self) -> Result<Vec<CampaignDir>, DirError> {
+        let tasks = self.tasks_dir();
+        let entries = match fs::read_dir(&tasks) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(io_error("read", &tasks))?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(io_error("read", &tasks))?.path();
+            let task = Self { path };
+            if task.is_campaign() {
+                found.push(task);
+            }
+        }
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+
+    /// `incoming/`: where runs are copied to before they get their place in `runs/`.
+    #[must_use]
+    pub fn incoming_dir(&self) -> PathBuf {
+        self.path.join("incoming")
+    }
+
     /// `metrics.csv`: a row per run and router.
     #[must_use]
     pub fn metrics_csv(&self) -> PathBuf {

@@ -12,6 +12,7 @@ pub mod finding;
 pub mod log;
 pub mod machine;
 pub mod manifest;
+pub mod merge;
 pub mod pcapfile;
 pub mod probe;
 pub mod publication;

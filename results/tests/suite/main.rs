@@ -8,6 +8,7 @@ mod bgp_real;
 mod bgp_stream_properties;
 mod bgp_streams;
 mod bgp_tshark;
+mod merges;
 mod pcap_files;
 mod probe_records;
 mod reference_figures;
