@@ -103,6 +103,8 @@ pub enum CampaignEvent {
 pub struct CampaignPlan {
     /// The scenario, with its overrides.
     pub scenario: Scenario,
+    /// Names of the only runs to be made; none: all of the scenario's.
+    pub only: Option<Vec<String>>,
     /// Labs at a time.
     pub jobs: Jobs,
     /// Whether a failed lab is left up.
@@ -144,6 +146,16 @@ struct Shared {
     halted: AtomicBool,
 }
 
+/// All runs of a scenario in the order in which they are made: arms are interleaved.
+#[must_use]
+pub fn runs(scenario: &Scenario) -> Vec<ResolvedScenario> {
+    let strategies = scenario.strategies();
+    (0..scenario.runs())
+        .flat_map(|i| strategies.iter().map(move |s| (*s, i)))
+        .map(|(strategy, i)| scenario.resolve(strategy, i))
+        .collect()
+}
+
 /// Carries out a campaign into the directory `out`, or what is missing of it there. When `stop`
 /// becomes true, runs under way are closed in order and no more are begun. The name of a run on
 /// `release` ends its kept lab.
@@ -158,11 +170,10 @@ pub async fn carry_out(
     stop: watch::Receiver<bool>,
     release: broadcast::Sender<String>,
 ) -> Result<Tally, CampaignError> {
-    let strategies = plan.scenario.strategies().to_vec();
-    let runs: Vec<ResolvedScenario> = (0..plan.scenario.runs())
-        .flat_map(|i| strategies.iter().map(move |s| (*s, i)))
-        .map(|(strategy, i)| plan.scenario.resolve(strategy, i))
-        .collect();
+    let mut runs = runs(&plan.scenario);
+    if let Some(only) = &plan.only {
+        runs.retain(|run| only.contains(&run.run_id()));
+    }
     let Some(first) = runs.first() else {
         return Ok(Tally::default());
     };

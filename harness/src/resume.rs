@@ -197,7 +197,10 @@ fn same_scenario(campaign: &CampaignDir, scenario: &Scenario) -> Result<(), Resu
 }
 
 /// Compares the seed of every run that is there, of other arms and numbers too.
-fn same_seed(campaign: &CampaignDir, scenario: &Scenario) -> Result<(), ResumeError> {
+///
+/// # Errors
+/// If a run was made with another seed than this scenario's, or the campaign cannot be read.
+pub fn same_seed(campaign: &CampaignDir, scenario: &Scenario) -> Result<(), ResumeError> {
     for dir in campaign.runs()? {
         let Ok(manifest) = dir.manifest() else {
             continue;
@@ -226,6 +229,16 @@ fn same_settings(
     if theirs == ours {
         return Ok(());
     }
+    Err(ResumeError::Other {
+        path: campaign.path().to_owned(),
+        within: within.to_owned(),
+        differences: differences(theirs, ours),
+    })
+}
+
+/// In what two experiments differ, in words: the first few keys. Nothing if they are the same.
+#[must_use]
+pub fn differences(theirs: &ResolvedScenario, ours: &ResolvedScenario) -> String {
     let value = |s: &ResolvedScenario| serde_json::to_value(s).unwrap_or_default();
     let mut differences = Vec::new();
     differ("", &value(theirs), &value(ours), &mut differences);
@@ -234,11 +247,7 @@ fn same_settings(
     if more > 0 {
         differences.push(format!("and {more} more"));
     }
-    Err(ResumeError::Other {
-        path: campaign.path().to_owned(),
-        within: within.to_owned(),
-        differences: differences.join("; "),
-    })
+    differences.join("; ")
 }
 
 /// Lists where two values differ, by key.

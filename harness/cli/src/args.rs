@@ -9,6 +9,8 @@ use harness::jobs::Jobs;
 use ipnet::Ipv4Net;
 use topologies::Strategy;
 
+use crate::campaign::CampaignCommand;
+
 /// Breaks networks of real BGP routers, and measures what it cost.
 #[derive(Debug, Parser)]
 #[command(name = "flaplab", version, max_term_width = 100)]
@@ -23,6 +25,9 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Carry out a published study, or what is missing of it, and compare
     Reproduce(ReproduceArgs),
+    /// Carry out a campaign on many machines: submit, follow, merge
+    #[command(subcommand)]
+    Campaign(CampaignCommand),
     /// Recompute metrics, figures and tables of a campaign or a study from its records
     Analyze {
         /// The directory of a campaign, or of a study
@@ -301,7 +306,7 @@ pub(crate) enum BenchCommand {
     },
 }
 
-fn parse_strategy(text: &str) -> Result<Strategy, String> {
+pub(crate) fn parse_strategy(text: &str) -> Result<Strategy, String> {
     let all = Strategy::ALL;
     all.into_iter()
         .find(|s| s.to_string() == text)

@@ -4,6 +4,7 @@ mod args;
 mod bench_campaign;
 mod bench_injector;
 mod bring_up;
+mod campaign;
 mod doctor;
 mod follow;
 mod injector;
@@ -94,6 +95,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
     let exit = match command {
         Command::Run(args) => runtime()?.block_on(run::run(args))?,
         Command::Reproduce(args) => runtime()?.block_on(reproduce::reproduce(args))?,
+        Command::Campaign(command) => campaign::execute(command)?,
         Command::Analyze { campaign, publish } => match results::StudyDir::find(&campaign)? {
             Some(study) => reproduce::analyze(&study, publish.as_deref())?,
             None if publish.is_some() => anyhow::bail!(

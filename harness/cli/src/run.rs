@@ -122,6 +122,7 @@ pub(crate) async fn make_runs(
     progress.begun(planned.clone());
     let plan = CampaignPlan {
         scenario,
+        only: None,
         jobs: manner.jobs,
         keep: manner.keep,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -10,6 +10,7 @@
 
 mod busy_machine;
 mod campaign;
+mod cluster;
 mod control;
 mod failure_variants;
 mod ground_truth;
@@ -28,6 +29,7 @@ mod recovery;
 mod refusals;
 mod reproduced;
 mod resumed;
+mod slurm;
 mod standing;
 mod surroundings;
 mod told;
