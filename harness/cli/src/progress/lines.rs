@@ -30,8 +30,9 @@ pub(crate) fn of_event(event: &CampaignEvent, model: &Model) -> Option<String> {
             text,
         } => format!("{run_id} {}: {text}", stage_name(*stage)),
         CampaignEvent::Kept { run_id, error, .. } => format!(
-            "{run_id} failed: {error}\n  its lab is kept: `flaplab shell NODE --lab {run_id}` to look into it, \
-             `flaplab down --lab {run_id}` to end it"
+            "{run_id} failed: {}\n  its lab is kept: `flaplab shell NODE --lab {run_id}` to look into it, \
+             `flaplab down --lab {run_id}` to end it",
+            indented(error)
         ),
         // Told when its records are measured.
         CampaignEvent::Ended { .. } => return None,
@@ -76,7 +77,7 @@ pub(crate) fn of_end(end: &RunEnd, known: &[FindingKind], model: &Model, now: Du
         left_text(model, now)
     );
     if let Some(error) = &end.error {
-        line.push_str(&format!("\n  {error}"));
+        line.push_str(&format!("\n  {}", indented(error)));
     }
     for finding in end.doubts() {
         let message = if known.contains(&finding.kind) {
@@ -84,9 +85,15 @@ pub(crate) fn of_end(end: &RunEnd, known: &[FindingKind], model: &Model, now: Du
         } else {
             finding.message.clone()
         };
+        let message = indented(&message);
         line.push_str(&format!("\n  finding at {}: {message}", finding.place));
     }
     line
+}
+
+/// A text of several lines as part of another's.
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n    ")
 }
 
 /// The word for a kind of finding, as in docs/findings.md.
@@ -206,7 +213,7 @@ mod tests {
             place: "r1".to_owned(),
             message: format!("{severity:?}, said at length"),
         };
-        let error = (status == Status::Failed).then(|| "it broke".to_owned());
+        let error = (status == Status::Failed).then(|| "it broke\nat length".to_owned());
         let findings = findings.iter().map(finding).collect();
         RunEnd::new("none-0000".to_owned(), status, error, findings)
     }
@@ -228,7 +235,10 @@ mod tests {
             "none-0000 complete, but INVALID (1/4 runs)\n  finding at r1: Invalidating, said at length"
         );
         let failed = line(Status::Failed, &[], &[]);
-        assert_eq!(failed, "none-0000 FAILED (1/4 runs)\n  it broke");
+        assert_eq!(
+            failed,
+            "none-0000 FAILED (1/4 runs)\n  it broke\n    at length"
+        );
         assert!(line(Status::Aborted, &[], &[]).starts_with("none-0000 aborted ("));
         assert!(line(Status::Running, &[], &[]).starts_with("none-0000 lost ("));
     }
