@@ -87,10 +87,9 @@ pub(crate) fn of_event(event: &CampaignEvent, model: &Model) -> Option<(&'static
             "campaign-resumed",
             json!({"there": there, "abandoned": abandoned, "otherwise": otherwise}),
         ),
-        CampaignEvent::Jobs(decision) => (
-            "jobs",
-            json!({"labs": decision.labs, "why": decision.why}),
-        ),
+        CampaignEvent::Jobs(decision) => {
+            ("jobs", json!({"labs": decision.labs, "why": decision.why}))
+        }
         CampaignEvent::Begun { run_id } => (
             "run-begun",
             json!({"run": run_id, "arm": model.arm(run_id)}),

@@ -227,6 +227,11 @@ impl Model {
         self.stopping
     }
 
+    /// How many labs may be up at a time, now.
+    pub(crate) fn jobs(&self) -> usize {
+        self.jobs
+    }
+
     /// What is to be done.
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan

@@ -192,9 +192,7 @@ impl Teller {
         let object = events::of_event(event, model);
         let is_to_stay = matches!(
             event,
-            CampaignEvent::Resumed { .. }
-                | CampaignEvent::Jobs(_)
-                | CampaignEvent::Kept { .. }
+            CampaignEvent::Resumed { .. } | CampaignEvent::Jobs(_) | CampaignEvent::Kept { .. }
         );
         if let Some(line) = line
             && (self.told == Told::Lines || is_to_stay)

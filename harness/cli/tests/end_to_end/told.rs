@@ -177,7 +177,7 @@ fn a_view_on_a_terminal_grows_with_the_campaign_and_is_gone_with_it() {
     let out = dir.path().join("campaign");
     let (flaplab, typed) = at_terminal(dir.path(), &arguments(&out));
     flaplab.wait_for("0/1 runs", RUN_LIMIT);
-    flaplab.wait_for("1 lab: ", RUN_LIMIT);
+    flaplab.wait_for("1 lab", RUN_LIMIT);
     flaplab.wait_for("settling", RUN_LIMIT);
     flaplab.wait_for("converging", RUN_LIMIT);
     let finished = flaplab.end(RUN_LIMIT).exits_with(0);
@@ -199,7 +199,7 @@ fn ctrl_c_at_a_terminal_ends_in_order_and_leaves_the_terminal_so() {
     typed.write_all(b"\r\x03").unwrap();
     let finished = flaplab.end(SHORT_LIMIT).exits_with(130);
     let screen = left_in_order(dir.path(), &finished, "stopped: 0 of 1 runs are complete");
-    assert!(!screen.contains("1 lab: "), "the view has gone:\n{screen}");
+    assert!(!screen.contains("1 lab"), "the view has gone:\n{screen}");
     assert!(finished.stdout.contains("stopping: closing the records"));
     assert!(finished.stdout.contains(", stopping"), "the view says so");
 }
@@ -209,12 +209,12 @@ fn flaplab_killed_at_a_terminal_leaves_the_terminal_in_order() {
     let dir = workspace();
     let out = dir.path().join("campaign");
     let (flaplab, typed) = at_terminal(dir.path(), &arguments(&out));
-    flaplab.wait_for("1 lab: ", RUN_LIMIT);
+    flaplab.wait_for("1 lab", RUN_LIMIT);
     let is_flaplab = |p: &Process| p.arguments().get(1).is_some_and(|a| a == "run");
     let all = descendants(flaplab.pid());
     let killed = all.iter().find(|p| is_flaplab(p)).unwrap();
     kill(Pid::from_raw(killed.pid), Signal::SIGKILL).unwrap();
     let finished = flaplab.end(SHORT_LIMIT).exits_with(128 + 9);
     drop(typed);
-    left_in_order(dir.path(), &finished, "1 lab: ");
+    left_in_order(dir.path(), &finished, "1 lab");
 }

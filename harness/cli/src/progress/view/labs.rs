@@ -33,7 +33,7 @@ pub(super) fn render(model: &Model, labs: &[&Lab], now: Duration, area: Rect, bu
     }
     let room = usize::from(area.height) - 1;
     let width = usize::from(area.width);
-    let mut lines = vec![Line::from(title(labs, room)).dim()];
+    let mut lines = vec![Line::from(title(labs, model.jobs(), room)).dim()];
     let names: Vec<String> = labs.iter().map(|lab| name(model, lab)).collect();
     let longest = names
         .iter()
@@ -56,7 +56,7 @@ pub(super) fn render(model: &Model, labs: &[&Lab], now: Duration, area: Rect, bu
 }
 
 /// How many there are, at what, and how many are not shown.
-fn title(labs: &[&Lab], room: usize) -> String {
+fn title(labs: &[&Lab], jobs: usize, room: usize) -> String {
     let mut stages: BTreeMap<Option<Stage>, usize> = BTreeMap::new();
     let kept = labs.iter().filter(|l| l.kept).count();
     for lab in labs.iter().filter(|l| !l.kept) {
@@ -70,11 +70,16 @@ fn title(labs: &[&Lab], room: usize) -> String {
         parts.push(format!("{kept} kept"));
     }
     let noun = if labs.len() == 1 { "lab" } else { "labs" };
+    let most = if jobs > labs.len() {
+        format!(" of {jobs} at a time")
+    } else {
+        String::new()
+    };
     let hidden = match labs.len().saturating_sub(room) {
         0 => String::new(),
         n => format!("; {n} not shown"),
     };
-    format!("{} {noun}: {}{hidden}", labs.len(), parts.join(", "))
+    format!("{} {noun}{most}: {}{hidden}", labs.len(), parts.join(", "))
 }
 
 /// What a lab is at; the same for one and for many.

@@ -252,6 +252,15 @@ fn a_kept_lab_stands_first_with_its_error_and_what_it_says_moves_no_cursor() {
 }
 
 #[test]
+fn fewer_labs_than_there_may_be_are_told_as_such() {
+    let all = text(&campaign(3, 12, 2), 80, 24, BRIGHT).join("\n");
+    assert!(
+        all.contains("2 labs of 4 at a time: 1 settling, 1 converging"),
+        "{all}"
+    );
+}
+
+#[test]
 fn a_campaign_that_is_stopped_says_so_in_the_place_of_the_time_left() {
     let mut model = campaign(1, 2, 2);
     model.stop();
