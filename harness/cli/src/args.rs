@@ -129,7 +129,7 @@ pub(crate) struct ReproduceArgs {
 }
 
 /// What is told, and how.
-#[derive(Debug, Clone, Copy, clap::Args)]
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(crate) struct TellArgs {
     /// Tell nothing on the way, only the result
     #[arg(long, short)]

@@ -13,6 +13,8 @@ use tokio::sync::watch;
 use topologies::Scenario;
 
 use crate::Exit;
+use crate::args::TellArgs;
+use crate::progress::Progress;
 use crate::run::{self, Manner};
 
 const SCENARIO: &str = include_str!("../../../topologies/scenarios/surton2014-control.yaml");
@@ -21,18 +23,21 @@ const SCENARIO: &str = include_str!("../../../topologies/scenarios/surton2014-co
 pub(crate) async fn bench(runs: NonZeroU32, jobs: Jobs, json: bool) -> anyhow::Result<Exit> {
     let scenario = Scenario::parse(SCENARIO, "surton2014-control.yaml")?.with_runs(runs);
     let dir = std::env::temp_dir().join(format!("flaplab-bench-{}", std::process::id()));
-    let (stopper, stop) = watch::channel(false);
-    let interrupted = tokio::spawn(run::stop_on_signal(stopper, json));
-    let manner = Manner {
-        jobs,
-        keep: false,
+    // Its own object is all that a program wants of it.
+    let (progress, telling) = Progress::start(TellArgs {
         quiet: json,
-    };
-    let made = run::make_runs(scenario, &dir, manner, &stop).await;
+        json: false,
+    });
+    let (stopper, stop) = watch::channel(false);
+    let interrupted = tokio::spawn(run::stop_on_signal(stopper, progress.clone()));
+    let manner = Manner { jobs, keep: false };
+    let made = run::make_runs(scenario, &dir, manner, &stop, &progress).await;
+    let shown = telling.end(&progress).await;
     interrupted.abort();
     let told = made.and_then(|_| Ok(cost(&dir, None)?));
     std::fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
     print(&told?, json)?;
+    shown?;
     Ok(if *stop.borrow() {
         Exit::Interrupted
     } else {

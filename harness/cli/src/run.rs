@@ -141,7 +141,7 @@ pub(crate) async fn make_runs(
 }
 
 /// What a campaign sets out to do, for who is told of it.
-fn planned(scenario: &Scenario, out: &Path, jobs: Jobs) -> Plan {
+pub(crate) fn planned(scenario: &Scenario, out: &Path, jobs: Jobs) -> Plan {
     let arms = scenario.strategies();
     let runs = (0..scenario.runs()).flat_map(|i| {
         let of_arm = move |(arm, strategy): (usize, &Strategy)| {

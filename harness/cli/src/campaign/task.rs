@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use harness::campaign::{self, CampaignEvent, CampaignPlan, Tally};
+use harness::jobs::Jobs;
 use results::merge::publish;
 use results::{CampaignDir, DirError, RunDir};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -18,7 +19,9 @@ use super::args::TaskArgs;
 use super::census::Census;
 use super::submission::Submission;
 use crate::Exit;
-use crate::progress::Progress;
+use crate::args::TellArgs;
+use crate::progress::{Progress, RunEnd};
+use crate::run;
 
 /// Makes the runs of one task that are not there yet.
 pub(crate) async fn task(args: TaskArgs) -> anyhow::Result<Exit> {
@@ -43,12 +46,15 @@ pub(crate) async fn task(args: TaskArgs) -> anyhow::Result<Exit> {
         None => home.path().join("work"),
         Some(scratch) => scratch.join(format!("flaplab-{name}")),
     };
+    let (progress, telling) = Progress::start(TellArgs::default());
     let (stopper, stop) = watch::channel(false);
-    let interrupted = tokio::spawn(crate::run::stop_on_signal(stopper, false));
+    let interrupted = tokio::spawn(run::stop_on_signal(stopper, progress.clone()));
     let count = runs.len();
-    let made = make(scenario, runs, &args, &work, &home, &stop).await;
+    let made = make(scenario, runs, &args, &work, &home, &stop, &progress).await;
+    let told = telling.end(&progress).await;
     interrupted.abort();
     let tally = made?;
+    told?;
     eprintln!(
         "task {}: {} of {count} runs are complete, in {}",
         args.task,
@@ -132,9 +138,12 @@ async fn make(
     work: &Path,
     home: &CampaignDir,
     stop: &watch::Receiver<bool>,
+    progress: &Progress,
 ) -> anyhow::Result<Tally> {
-    let jobs = args.jobs.get();
-    let progress = Progress::new(false, runs.len(), jobs);
+    let jobs = Jobs::Fixed(args.jobs);
+    let mut planned = run::planned(&scenario, work, jobs);
+    planned.runs.retain(|(run_id, _)| runs.contains(run_id));
+    progress.begun(planned);
     let plan = CampaignPlan {
         scenario,
         only: Some(runs),
@@ -145,10 +154,12 @@ async fn make(
     };
     let (events, inbox) = mpsc::unbounded_channel();
     let (release, _) = broadcast::channel(1);
-    let publishing = tokio::spawn(publish_all(progress, inbox, work.to_owned(), home.clone()));
+    let publishing = publish_all(progress.clone(), inbox, work.to_owned(), home.clone());
+    let publishing = tokio::spawn(publishing);
     let tally = campaign::carry_out(plan, work, events, stop.clone(), release).await;
     // The events end with the runs, and the publishing with them.
     let unpublished = publishing.await.context("publishing the runs")?;
+    progress.campaign_ended(tally.as_ref().ok().copied()).await;
     clear(work, home);
     let tally = tally?;
     if let Some((run, e)) = unpublished.into_iter().next() {
@@ -162,18 +173,26 @@ async fn make(
 
 /// Publishes each run that has ended. Returns those that could not be, with the reason.
 async fn publish_all(
-    mut progress: Progress,
+    progress: Progress,
     mut inbox: mpsc::UnboundedReceiver<CampaignEvent>,
     work: PathBuf,
     home: CampaignDir,
 ) -> Vec<(PathBuf, DirError)> {
     let mut unpublished = Vec::new();
     while let Some(event) = inbox.recv().await {
-        progress.note(&event);
-        let CampaignEvent::Ended { run_id, .. } = event else {
+        progress.event(event.clone());
+        let CampaignEvent::Ended {
+            run_id,
+            status,
+            error,
+            findings,
+        } = event
+        else {
             continue;
         };
-        let run = RunDir::at(work.join("runs").join(run_id));
+        let run = RunDir::at(work.join("runs").join(&run_id));
+        // What its records show is told where the runs are merged.
+        progress.ended(RunEnd::new(run_id, status, error, findings));
         let path = run.path().to_owned();
         let home = home.clone();
         // To a slow file system it may take long, and other labs are measured meanwhile.
@@ -187,7 +206,6 @@ async fn publish_all(
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
-    progress.finish();
     unpublished
 }
 
