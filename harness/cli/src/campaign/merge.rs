@@ -14,6 +14,7 @@ use topologies::Scenario;
 
 use super::args::MergeArgs;
 use super::census::{Census, Fate};
+use super::counted;
 use super::submission::{self, Submission};
 use crate::Exit;
 
@@ -73,7 +74,7 @@ fn belongs(scenario: &Scenario, run: &RunDir, manifest: &Manifest) -> Result<(),
 }
 
 fn describe(merged: &Merged, census: &Census, campaign: &str) -> String {
-    let mut text = format!("merged {} runs", merged.taken.len());
+    let mut text = format!("merged {}", counted(merged.taken.len(), "run"));
     if !merged.there.is_empty() {
         let _ = write!(text, "; {} more were there already", merged.there.len());
     }
@@ -90,7 +91,7 @@ fn describe(merged: &Merged, census: &Census, campaign: &str) -> String {
     }
     tell_makes(&mut text, &merged.taken);
     let (all, there) = (census.runs.len(), census.count(Fate::Merged));
-    let _ = writeln!(text, "{there} of {all} runs are in the campaign");
+    let _ = writeln!(text, "{there} of {} in the campaign", counted(all, "run"));
     let next = if there == all {
         format!("flaplab analyze {campaign}    computes tables and figures")
     } else {

@@ -29,3 +29,9 @@ pub(crate) fn execute(command: CampaignCommand) -> anyhow::Result<Exit> {
         CampaignCommand::Task(args) => crate::runtime()?.block_on(task::task(args)),
     }
 }
+
+/// A number of things, in words.
+fn counted(count: usize, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
+}

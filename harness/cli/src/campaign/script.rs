@@ -7,6 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
+use super::counted;
+
 /// What goes into a script.
 #[derive(Debug, Clone)]
 pub(crate) struct Script<'a> {
@@ -46,6 +48,8 @@ impl Script<'_> {
             format!("--output={log}"),
             "--open-mode=append".to_owned(),
             "--requeue".to_owned(),
+            // So that it can close its records before the time is up: to flaplab, not to its labs.
+            "--signal=B:TERM@60".to_owned(),
         ];
         options.extend(self.partition.map(|p| format!("--partition={p}")));
         options.extend(self.time.map(|t| format!("--time={t}")));
@@ -60,7 +64,7 @@ impl Script<'_> {
         };
         Ok(format!(
             "#!/bin/sh\n\
-             # {} runs of {} in {} tasks, for Slurm. Written by `flaplab campaign submit`; to submit it by\n\
+             # {} of {} in {}, for Slurm. Written by `flaplab campaign submit`; to submit it by\n\
              # hand:  sbatch {}\n\
              # Task N makes the runs in line N of the file `tasks` beside this one, each in a capsule without\n\
              # privilege, and publishes them in CAMPAIGN/tasks. A run that is there already is not made again.\n\
@@ -69,9 +73,9 @@ impl Script<'_> {
              # flaplab, where it is on the nodes: FLAPLAB=/path/to/flaplab sbatch ... for another place.\n\
              [ -n \"$FLAPLAB\" ] || FLAPLAB={}\n\
              exec \"$FLAPLAB\" campaign task {} \"$SLURM_ARRAY_TASK_ID\" --jobs {}{scratch}\n",
-            self.runs,
+            counted(self.runs, "run"),
             self.scenario,
-            self.tasks,
+            counted(self.tasks, "task"),
             for_shell(&format!("{submission}/job.sh")),
             for_shell(plain(self.flaplab)?),
             for_shell(submission),
@@ -171,6 +175,7 @@ mod tests {
              #SBATCH --output=/home/u/c/slurm/1/log/%a.log\n\
              #SBATCH --open-mode=append\n\
              #SBATCH --requeue\n\
+             #SBATCH --signal=B:TERM@60\n\
              #SBATCH --partition=short\n\
              #SBATCH --time=2:00:00\n\
              #SBATCH --mem=8G\n\

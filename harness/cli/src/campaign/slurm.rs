@@ -223,7 +223,7 @@ fn names(text: &str) -> Option<Vec<Name>> {
 
 /// What to do about a refusal of sbatch's.
 fn remedy(said: &str, script: &Path) -> String {
-    let known: [(&str, &str); 7] = [
+    let known = [
         (
             "Invalid job array specification",
             "the cluster takes no array of so many tasks (`scontrol show config` says MaxArraySize): give each more (--runs-per-task)",
@@ -235,6 +235,14 @@ fn remedy(said: &str, script: &Path) -> String {
         (
             "nvalid account",
             "name yours (--sbatch-arg=--account=NAME; `sacctmgr show associations user=$USER` lists them)",
+        ),
+        (
+            "--time specification",
+            "write hours:minutes:seconds or days-hours (--time)",
+        ),
+        (
+            "imed out",
+            "the cluster is slow to answer, and may have taken the job all the same: see `squeue` first",
         ),
         (
             "time limit",
@@ -258,7 +266,7 @@ fn remedy(said: &str, script: &Path) -> String {
         .find(|(part, _)| said.contains(part))
         .map_or("options of sbatch are passed with --sbatch-arg", |k| k.1);
     format!(
-        "{what}. Nothing was submitted; the script is {}, and can be mended and submitted by hand",
+        "{what}. Nothing is known to have been submitted; the script is {}, and can be mended and submitted by hand",
         PathBuf::from(script).display()
     )
 }

@@ -13,9 +13,10 @@ use serde::Serialize;
 
 use super::args::StatusArgs;
 use super::census::{Census, Fate};
+use super::counted;
 use super::script::for_shell;
 use super::slurm::{self, Told};
-use super::submission::{self, Submission};
+use super::submission::{self, Selection, Submission};
 use crate::Exit;
 
 /// How often `--watch` looks: Slurm's administrators ask for no more.
@@ -216,7 +217,7 @@ fn report(campaign: &CampaignDir) -> anyhow::Result<Report> {
         slurm_error,
         next: String::new(),
     };
-    report.next = next(&report, &submissions);
+    report.next = next(&report, &submission::wanted(&submissions)?);
     Ok(report)
 }
 
@@ -269,7 +270,7 @@ fn count(report: &Report, state: State) -> usize {
 }
 
 /// What the user does next.
-fn next(report: &Report, submissions: &[Submission]) -> String {
+fn next(report: &Report, wanted: &Selection) -> String {
     let runs = &report.runs;
     let dir = for_shell(&report.campaign);
     let busy = count(report, State::Running) + count(report, State::Pending);
@@ -282,17 +283,14 @@ fn next(report: &Report, submissions: &[Submission]) -> String {
     if runs.complete < runs.wanted {
         let mut command =
             format!("flaplab campaign submit {dir}/scenario.yaml --slurm --out {dir}");
-        if let Some(last) = submissions.last() {
-            let selection = &last.record.selection;
-            if let Some(n) = selection.runs {
-                let _ = write!(command, " --runs {n}");
-            }
-            if let Some(seed) = selection.seed {
-                let _ = write!(command, " --seed {seed}");
-            }
-            for strategy in &selection.strategies {
-                let _ = write!(command, " --strategy {strategy}");
-            }
+        if let Some(n) = wanted.runs {
+            let _ = write!(command, " --runs {n}");
+        }
+        if let Some(seed) = wanted.seed {
+            let _ = write!(command, " --seed {seed}");
+        }
+        for strategy in &wanted.strategies {
+            let _ = write!(command, " --strategy {strategy}");
         }
         return format!("{command}    submits the runs that are missing");
     }
@@ -332,12 +330,13 @@ fn describe(report: &Report) -> String {
             .collect();
         let _ = writeln!(
             text,
-            "submission {} ({jobs}), {} tasks: {}",
+            "submission {} ({jobs}), {}: {}",
             submission.number,
-            submission.tasks.len(),
+            counted(submission.tasks.len(), "task"),
             counts.join(", ")
         );
-        let open = |t: &&Task| t.state != State::Done;
+        // Of those that were never submitted there is no more to tell.
+        let open = |t: &&Task| !matches!(t.state, State::Done | State::Prepared);
         for task in submission.tasks.iter().filter(open).take(TOLD) {
             tell_task(&mut text, task);
         }
@@ -360,11 +359,11 @@ fn describe(report: &Report) -> String {
 fn tell_task(text: &mut String, task: &Task) {
     let _ = write!(
         text,
-        "  task {:<4} {:8} {} of {} runs",
+        "  task {:<4} {:8} {} of {}",
         task.task,
         task.state.word(),
         task.complete,
-        task.runs
+        counted(task.runs, "run")
     );
     let said = [&task.slurm, &task.reason].into_iter().flatten();
     let said: Vec<&str> = said.map(String::as_str).collect();

@@ -221,15 +221,26 @@ impl Submission {
     }
 }
 
-/// The scenario of a campaign as the last submission chose of it, or all of it.
+/// What of its scenario a campaign wants: what the last submission chose, or all of it. One that
+/// came to no job, because Slurm refused it say, counts only if none did.
+pub(crate) fn wanted(submissions: &[Submission]) -> anyhow::Result<Selection> {
+    let mut wanted = submissions.last();
+    for submission in submissions.iter().rev() {
+        if !submission.jobs()?.is_empty() {
+            wanted = Some(submission);
+            break;
+        }
+    }
+    Ok(wanted.map_or_else(Selection::default, |s| s.record.selection.clone()))
+}
+
+/// The scenario of a campaign, as far as it is wanted.
 pub(crate) fn chosen(
     campaign: &CampaignDir,
     submissions: &[Submission],
 ) -> anyhow::Result<Scenario> {
     let path = campaign.scenario_path();
-    let scenario = Scenario::load(&path)?;
-    let last = submissions.last().map(|s| s.record.selection.clone());
-    last.unwrap_or_default().of(scenario, &path)
+    wanted(submissions)?.of(Scenario::load(&path)?, &path)
 }
 
 /// Names in a folder that are numbers; none if it is not there.
@@ -327,6 +338,9 @@ mod tests {
         let scenario = chosen(&campaign, &submissions).unwrap();
         assert_eq!((scenario.runs(), scenario.seed()), (9, 8));
         assert_eq!(scenario.strategies(), [Strategy::Tcpr]);
+        // The other one is the last that Slurm has taken.
+        submissions[0].note_job(12).unwrap();
+        assert_eq!(chosen(&campaign, &submissions).unwrap().runs(), 2);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::census::Census;
 use super::script::{Script, for_shell};
 use super::status::is_over;
 use super::submission::{Record, Selection, Submission};
-use super::{slurm, tasks};
+use super::{counted, slurm, tasks};
 use crate::Exit;
 
 /// Writes the tasks for what is missing of a campaign, and submits them.
@@ -54,15 +54,18 @@ pub(crate) fn submit(args: &SubmitArgs) -> anyhow::Result<Exit> {
     let queued = all - there - missing.len();
     if missing.is_empty() {
         println!(
-            "nothing to submit: {there} of {all} runs are complete, and {queued} are queued or running"
+            "nothing to submit: {there} of {} complete, {queued} queued or running",
+            counted(all, "run")
         );
         return Ok(Exit::Done);
     }
     let submission = write(args, &campaign, &scenario, selection, &missing)?;
     let tasks = submission.tasks.len();
     println!(
-        "{} of {all} runs in {tasks} tasks ({there} are complete, {queued} are queued or running): {}",
+        "{} of {} in {} ({there} complete, {queued} queued or running): {}",
         missing.len(),
+        counted(all, "run"),
+        counted(tasks, "task"),
         submission.path().display()
     );
     let status = format!("flaplab campaign status {}", shell_path(&args.out));

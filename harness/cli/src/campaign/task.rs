@@ -56,9 +56,10 @@ pub(crate) async fn task(args: TaskArgs) -> anyhow::Result<Exit> {
     let tally = made?;
     told?;
     eprintln!(
-        "task {}: {} of {count} runs are complete, in {}",
+        "task {}: {} of {} complete, in {}",
         args.task,
         tally.complete,
+        super::counted(count, "run"),
         home.path().display()
     );
     Ok(if *stop.borrow() {

@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::processes::{Process, descendants};
-use super::program::{Finished, SHORT_LIMIT, finish, until};
+use super::program::{Finished, RUN_LIMIT, SHORT_LIMIT, finish, until};
 
 /// uid and gid that everything has within: `nobody`, for Slurm looks its users up by name.
 const NOBODY: u32 = 65534;
@@ -88,7 +88,7 @@ impl Cluster {
             told.lines().filter(|l| l.ends_with(" idle")).count()
         };
         until(
-            SHORT_LIMIT,
+            RUN_LIMIT,
             "two idle nodes",
             || (nodes() == NODES.len()).then_some(()),
             || cluster.logs(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::cluster::Cluster;
+use super::processes::naming;
 use super::program::{Finished, RUN_LIMIT, SHORT_LIMIT, finish, flaplab, until, workspace};
 
 /// Two routers and nothing to wait for.
@@ -121,7 +122,7 @@ fn a_campaign_on_slurm_survives_the_loss_of_a_node() {
     // What is queued is not submitted a second time.
     let told = user.submit();
     assert!(
-        told.contains("nothing to submit: 0 of 2 runs are complete, and 2 are queued"),
+        told.contains("nothing to submit: 0 of 2 runs complete, 2 queued"),
         "{told}"
     );
 
@@ -156,10 +157,7 @@ fn a_campaign_on_slurm_survives_the_loss_of_a_node() {
 
     // Its run is made again, and only that one.
     let told = user.submit();
-    assert!(
-        told.contains("1 of 2 runs in 1 tasks (1 are complete"),
-        "{told}"
-    );
+    assert!(told.contains("1 of 2 runs in 1 task (1 complete"), "{told}");
     let watch = user
         .cluster
         .command(campaign("status", &user.out).arg("--watch"));
@@ -176,7 +174,7 @@ fn a_campaign_on_slurm_survives_the_loss_of_a_node() {
     );
     let told = user.does(&campaign("merge", &user.out), 0).stdout;
     assert!(
-        told.contains("merged 0 runs\n2 of 2 runs are in the campaign"),
+        told.contains("merged 0 runs\n2 of 2 runs in the campaign"),
         "{told}"
     );
     let told = user.does(flaplab().arg("analyze").arg(&user.out), 0).stdout;
@@ -184,6 +182,14 @@ fn a_campaign_on_slurm_survives_the_loss_of_a_node() {
     let names = |dir: &Path| super::outside::names(dir).count();
     assert_eq!(names(&user.out.join("runs")), 2);
     assert_eq!(names(&runs), 1, "what the lost node has recorded stays");
+
+    drop(user);
+    until(
+        SHORT_LIMIT,
+        "the end of the cluster, every process of it",
+        || naming(dir.path()).is_empty().then_some(()),
+        || format!("{:?}", naming(dir.path())),
+    );
 }
 
 #[test]

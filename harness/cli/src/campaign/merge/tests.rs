@@ -32,7 +32,7 @@ fn a_merge_tells_what_it_left_and_what_is_next() {
         "1 left, because the campaign has them:\n  /other/runs/r0: because\n",
         "12 REFUSED:\n",
         "  and 2 more\n",
-        &format!("0 of {} runs are in the campaign\n", 2 * arms),
+        &format!("0 of {} runs in the campaign\n", 2 * arms),
         "flaplab campaign status c",
     ] {
         assert!(text.contains(part), "no `{part}` in:\n{text}");

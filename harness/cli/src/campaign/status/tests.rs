@@ -109,7 +109,7 @@ fn what_to_do_next_follows_from_what_is_there() {
     let next_of = |change: fn(&mut Report), tasks| {
         let mut report = sample(tasks);
         change(&mut report);
-        next(&report, &[])
+        next(&report, &Selection::default())
     };
     assert!(next_of(|_| {}, vec![task(1, State::Running, 0)]).contains("--watch"));
     assert!(next_of(|r| r.runs.merged = 1, lost()).contains("campaign merge /c"));
