@@ -132,8 +132,9 @@ def plan(size, folder):
     return routers, links
 
 
-def wait_established(routers, deadline_s):
-    """Waits for every session end; gives the time of the last one."""
+def wait_established(routers, deadline_s, check=lambda: None):
+    """Waits for every session end; gives the time of the last one. `check` ends it early if there is
+    nothing to wait for any more."""
     wanted = sum(len(r.peers) for r in routers)
     until_s = time.monotonic() + deadline_s
     while True:
@@ -142,6 +143,7 @@ def wait_established(routers, deadline_s):
         ends = sum(len(r.established) for r in routers)
         if ends == wanted:
             return ends, max(t for r in routers for t in r.established.values())
+        check()
         if time.monotonic() > until_s:
             lacking = [r for r in routers if len(r.established) < len(r.peers)]
             raise SystemExit(
