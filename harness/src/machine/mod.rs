@@ -38,6 +38,20 @@ impl Since {
     }
 }
 
+/// How late the latest wake-up was since it was last asked for, nanoseconds.
+#[derive(Debug, Clone, Default)]
+struct Latest(Arc<AtomicU64>);
+
+impl Latest {
+    fn note(&self, late_ns: u64) {
+        self.0.fetch_max(late_ns, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
 /// The watch on the machine, from inside a lab.
 pub(crate) struct MachineWatch {
     since: Since,
@@ -52,11 +66,11 @@ impl MachineWatch {
     /// # Errors
     /// If a thread cannot be started.
     pub(crate) fn begin() -> io::Result<Self> {
-        let since = Since::not_yet();
+        let (since, latest) = (Since::not_yet(), Latest::default());
         Ok(MachineWatch {
             pressure: None,
-            run_queue: run_queue::Sampling::begin(since.clone())?,
-            scheduling: scheduling::Ticking::begin(since.clone())?,
+            scheduling: scheduling::Ticking::begin(since.clone(), latest.clone())?,
+            run_queue: run_queue::Sampling::begin(since.clone(), latest)?,
             since,
         })
     }

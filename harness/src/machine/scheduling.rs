@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use results::machine::Lateness;
 use results::{Finding, FindingKind, Severity};
 
-use super::Since;
+use super::{Latest, Since};
 use crate::clock;
 
 /// Name of the thread that ticks.
@@ -34,13 +34,13 @@ pub(super) struct Ticking {
 
 impl Ticking {
     /// Begins, one tick from now.
-    pub(super) fn begin(since: Since) -> io::Result<Self> {
+    pub(super) fn begin(since: Since, latest: Latest) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let named = thread::Builder::new().name(THREAD.to_owned());
         Ok(Ticking {
             stop,
-            thread: named.spawn(move || tick(&since, &stopped))?,
+            thread: named.spawn(move || tick(&since, &latest, &stopped))?,
         })
     }
 
@@ -52,14 +52,16 @@ impl Ticking {
 }
 
 /// How late each tick was that was due since the failure, nanoseconds.
-fn tick(since: &Since, stopped: &AtomicBool) -> Vec<u64> {
+fn tick(since: &Since, latest: &Latest, stopped: &AtomicBool) -> Vec<u64> {
     let mut late_ns = Vec::new();
     let mut due_ns = clock::monotonic_ns();
     loop {
         due_ns += INTERVAL_NS;
         clock::sleep_until(due_ns);
+        let late_by_ns = clock::monotonic_ns().saturating_sub(due_ns);
+        latest.note(late_by_ns);
         if due_ns >= since.get() {
-            late_ns.push(clock::monotonic_ns().saturating_sub(due_ns));
+            late_ns.push(late_by_ns);
         }
         if stopped.load(Ordering::Relaxed) {
             return late_ns;
@@ -142,10 +144,10 @@ mod tests {
     #[test]
     fn ticks_count_from_the_failure_on() {
         let since = Since::not_yet();
-        let ticking = Ticking::begin(since.clone()).expect("a thread");
+        let ticking = Ticking::begin(since.clone(), Latest::default()).expect("a thread");
         assert_eq!(ticking.end(), None);
         since.set(0);
-        let ticking = Ticking::begin(since).expect("a thread");
+        let ticking = Ticking::begin(since, Latest::default()).expect("a thread");
         assert!(ticking.end().is_some_and(|l| l.ticks > 0));
     }
 }
