@@ -4,10 +4,12 @@
 //! primary and the backup link are told apart without colour.
 
 mod dot;
+mod layout;
 mod svg;
 mod text;
 
 pub use dot::dot;
+pub use layout::{Layout, Point, ROUTER_R};
 pub use svg::svg;
 pub use text::text;
 

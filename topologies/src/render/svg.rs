@@ -1,36 +1,28 @@
 //! One run's network as a picture: the routers on a circle, the injector outside of it, as in
 //! Surton (2014), figures 6 and 10.
 
-use std::collections::HashMap;
-use std::f64::consts::{PI, TAU};
 use std::fmt::Write;
 
-use crate::graph::router_index;
+use super::layout::{Layout, Point, ROUTER_R, distance};
 use crate::kinds::TopologyKind;
 use crate::resolved::ResolvedScenario;
 use crate::topology::{Link, LinkRole, NodeRole};
 
-/// Radius of a router, user units (pixels at 96 dpi).
-const ROUTER_R: f64 = 17.0;
-/// Shortest distance of neighbours on the circle.
-const SPACING: f64 = 54.0;
-/// From the circle to the injector, and from the injector to the destination.
-const GAP: f64 = 84.0;
-const MARGIN: f64 = 14.0;
-
-type Point = (f64, f64);
+/// Below the network, room for two lines of words.
+const LEGEND: f64 = 42.0;
 
 /// The network as an SVG document; lengths in pixels.
 #[must_use]
 pub fn svg(run: &ResolvedScenario) -> String {
-    let layout = Layout::of(run);
     let t = &run.topology;
+    let layout = Layout::of(t, run.topology_kind == TopologyKind::Star);
+    let height = layout.height + LEGEND;
     let mut out = String::new();
     let _ = writeln!(
         out,
         r#"<svg xmlns="http://www.w3.org/2000/svg" width="{w:.0}" height="{h:.0}" viewBox="0 0 {w:.0} {h:.0}" font-family="Helvetica, Arial, sans-serif" font-size="11" text-anchor="middle">"#,
         w = layout.width,
-        h = layout.height
+        h = height
     );
     let _ = writeln!(
         out,
@@ -93,98 +85,9 @@ pub fn svg(run: &ResolvedScenario) -> String {
             }
         }
     }
-    legend(&mut out, run, &layout);
+    legend(&mut out, run, &layout, height);
     out.push_str("</svg>\n");
     out
-}
-
-struct Layout {
-    at: HashMap<String, Point>,
-    centre: Point,
-    width: f64,
-    height: f64,
-}
-
-impl Layout {
-    fn of(run: &ResolvedScenario) -> Self {
-        let t = &run.topology;
-        let star = run.topology_kind == TopologyKind::Star;
-        // The hub of a star stands in the middle, the others around it.
-        let on_circle = run.size - usize::from(star);
-        let radius = (on_circle as f64 * SPACING / TAU).max(80.0);
-        let slot =
-            |name: &str| router_index(name).unwrap_or(0) as f64 - if star { 1.0 } else { 0.0 };
-        // The injector is at the top; its routers face it. A hub is faced between two leaves.
-        let facing = match t.backup() {
-            _ if star => 0.5,
-            Some(b) => middle(slot(&t.primary().b), slot(&b.b), on_circle as f64),
-            None => slot(&t.primary().b),
-        };
-        let half = (radius + ROUTER_R).max(150.0) + MARGIN;
-        let centre = (half, MARGIN + 24.0 + 52.0 + GAP + radius);
-        let mut at: HashMap<String, Point> = HashMap::new();
-        for node in t.routers() {
-            let i = slot(&node.name);
-            let angle = -PI / 2.0 + TAU * (i - facing) / on_circle as f64;
-            let place = if i < 0.0 {
-                centre
-            } else {
-                (
-                    centre.0 + radius * angle.cos(),
-                    centre.1 + radius * angle.sin(),
-                )
-            };
-            at.insert(node.name.clone(), place);
-        }
-        at.insert(
-            t.injector().name.clone(),
-            (centre.0, centre.1 - radius - GAP),
-        );
-        Self {
-            at,
-            centre,
-            width: 2.0 * half,
-            height: centre.1 + radius + ROUTER_R + MARGIN + 42.0,
-        }
-    }
-}
-
-impl Layout {
-    /// Whether no other node touches the straight line.
-    fn is_clear(&self, a: Point, b: Point) -> bool {
-        let (dx, dy) = (b.0 - a.0, b.1 - a.1);
-        let length2 = dx * dx + dy * dy;
-        self.at.values().filter(|p| **p != a && **p != b).all(|p| {
-            let t = ((p.0 - a.0) * dx + (p.1 - a.1) * dy) / length2;
-            let nearest = (a.0 + t.clamp(0.0, 1.0) * dx, a.1 + t.clamp(0.0, 1.0) * dy);
-            distance(*p, nearest) > ROUTER_R + 4.0
-        })
-    }
-
-    /// The point beyond a router as seen from the centre, as far out as the injector.
-    fn outside(&self, router: Point) -> Point {
-        let (dx, dy) = (router.0 - self.centre.0, router.1 - self.centre.1);
-        let r = dx.hypot(dy);
-        if r < 1.0 {
-            return router;
-        }
-        let far = 1.0 + GAP / r;
-        (self.centre.0 + dx * far, self.centre.1 + dy * far)
-    }
-}
-
-fn distance(a: Point, b: Point) -> f64 {
-    (a.0 - b.0).hypot(a.1 - b.1)
-}
-
-/// The slot halfway between two of a circle of `n`, on the shorter way.
-fn middle(a: f64, b: f64, n: f64) -> f64 {
-    let forward = (b - a).rem_euclid(n);
-    if forward <= n / 2.0 {
-        a + forward / 2.0
-    } else {
-        b + (n - forward) / 2.0
-    }
 }
 
 const PRIMARY: &str = "stroke=\"black\" stroke-width=\"3\"";
@@ -199,11 +102,8 @@ fn draw_link(out: &mut String, layout: &Layout, link: &Link) {
         LinkRole::Peering => return line(out, a, b, PEERING),
     };
     // Straight, or bent outwards where another router stands in the way.
-    let bend = if layout.is_clear(a, b) {
-        on_curve(a, a, b, 0.5)
-    } else {
-        layout.outside(b)
-    };
+    let straight = || on_curve(a, a, b, 0.5);
+    let bend = layout.bend(link).unwrap_or_else(straight);
     let _ = writeln!(
         out,
         r#"<path d="M{:.1} {:.1}Q{:.1} {:.1} {:.1} {:.1}" fill="none" {style}/>"#,
@@ -233,8 +133,8 @@ fn on_curve(a: Point, bend: Point, b: Point, t: f64) -> Point {
     (at(a.0, bend.0, b.0), at(a.1, bend.1, b.1))
 }
 
-fn legend(out: &mut String, run: &ResolvedScenario, layout: &Layout) {
-    let y = layout.height - 34.0;
+fn legend(out: &mut String, run: &ResolvedScenario, layout: &Layout, height: f64) {
+    let y = height - 34.0;
     let title = format!("{} ({} of {})", run.scenario, run.topology_kind, run.size);
     label(
         out,
