@@ -6,6 +6,7 @@
 use results::{Event, EventKind, Finding, Manifest, Phase, RunDir, Status};
 use topologies::{FailureKind, Topology};
 
+use crate::frame::Moment;
 use crate::load::damaged;
 
 /// The instants and the link that a run's figures hang on.
@@ -17,6 +18,8 @@ pub(crate) struct Course {
     pub(crate) dead_link: Option<usize>,
     /// Confirmed quiet, nanoseconds after the failure.
     pub(crate) quiet_ns: Option<u64>,
+    /// All that was done and seen, but for samples of the clock, in the order of time.
+    pub(crate) moments: Vec<Moment>,
 }
 
 /// Reads the course of a run; none, and a finding why, if it never came to its failure.
@@ -72,7 +75,30 @@ pub(crate) fn read(
         t0_mono_ns,
         dead_link,
         quiet_ns,
+        moments: moments(events, t0_mono_ns),
     })
+}
+
+fn moments(events: Vec<Event>, t0_mono_ns: u64) -> Vec<Moment> {
+    let mut moments: Vec<Moment> = events
+        .into_iter()
+        .filter(|e| e.kind != EventKind::Clock)
+        .map(|e| Moment {
+            t_ns: since(e.t_mono_ns, t0_mono_ns),
+            kind: e.kind,
+            phase: e.phase,
+            up: e.detail.get("up").and_then(serde_json::Value::as_bool),
+            target: e.target,
+        })
+        .collect();
+    moments.sort_by_key(|m| m.t_ns);
+    moments
+}
+
+/// Nanoseconds from one time to another, negative if it is the later one.
+fn since(t_mono_ns: u64, t0_mono_ns: u64) -> i64 {
+    let after = |a: u64, b: u64| i64::try_from(a.saturating_sub(b)).unwrap_or(i64::MAX);
+    after(t_mono_ns, t0_mono_ns) - after(t0_mono_ns, t_mono_ns)
 }
 
 /// The dead link that the failure's events name. One that fits neither the failure nor the

@@ -7,6 +7,7 @@
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
+use results::{EventKind, Phase};
 use topologies::Topology;
 
 use crate::probe::Probes;
@@ -113,6 +114,22 @@ pub struct Update {
     pub withdrawals: u32,
 }
 
+/// Something that the harness did or saw, as `events.jsonl` tells it. No figure is computed from it
+/// but through [`Frame::end_ns`] and [`Frame::dead_link`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// Nanoseconds after the failure.
+    pub t_ns: i64,
+    /// What it is about.
+    pub kind: EventKind,
+    /// How far it has come.
+    pub phase: Phase,
+    /// What it was done to.
+    pub target: String,
+    /// Of a session: whether it came up.
+    pub up: Option<bool>,
+}
+
 /// One run, from before its failure to its end.
 #[derive(Debug, Clone)]
 pub struct Frame {
@@ -127,6 +144,8 @@ pub struct Frame {
     pub records: Vec<Dated>,
     /// Updates of all nodes that concern the destination.
     pub updates: Vec<Update>,
+    /// What the harness did and saw, in the order of time.
+    pub moments: Vec<Moment>,
     /// What became of the data-plane probe's packets, if the run has them.
     pub probes: Option<Probes>,
 }

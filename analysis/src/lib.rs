@@ -7,8 +7,8 @@
 //!
 //! The way of the data: [`load`] reads a run directory into a [`frame::Frame`]; [`tables`] replays
 //! each node's routing table, [`reach`] follows the next hops through them, [`probe`] holds what
-//! packets met against that, [`metrics`] makes the figures of a run; [`arms`] and [`statistics`] those of a campaign; [`sheets`], [`figures`] and
-//! [`report`] are what a reader sees.
+//! packets met against that, [`metrics`] makes the figures of a run, [`replay`] its course for the eye; [`arms`] and [`statistics`]
+//! the figures of a campaign; [`sheets`], [`figures`], [`report`] and the page (`page/`) are what a reader sees.
 
 pub mod arms;
 pub mod benchmarks;
@@ -21,12 +21,14 @@ pub mod frame;
 pub mod load;
 pub mod metrics;
 mod node_records;
+mod page;
 pub mod probe;
 mod probe_records;
 pub mod publication;
 mod published;
 pub mod reach;
 pub mod realised;
+pub mod replay;
 pub mod report;
 pub mod sheets;
 pub mod statistics;
@@ -44,6 +46,8 @@ use results::{CampaignDir, RunDir};
 
 use crate::arms::MeasuredRun;
 use crate::figures::{FIGURES, FigureError};
+pub use crate::page::PageError;
+use crate::replay::Replay;
 pub use crate::report::Report;
 
 /// Why a campaign could not be analysed.
@@ -83,6 +87,9 @@ pub enum AnalyzeError {
     /// A figure could not be drawn.
     #[error(transparent)]
     Figure(#[from] FigureError),
+    /// The page could not be made.
+    #[error(transparent)]
+    Page(#[from] PageError),
     /// A result that is to be published could not be read.
     #[error("cannot read {}: {source}; `flaplab analyze` makes it", path.display())]
     Read {
@@ -110,22 +117,28 @@ pub enum AnalyzeError {
 /// that is damaged is no error: it is in the report with a finding.
 pub fn analyze(campaign: &Path) -> Result<Report, AnalyzeError> {
     let campaign = CampaignDir::open(campaign)?;
-    let runs = measure_runs(&campaign)?;
+    let (runs, replays) = measure_runs(&campaign)?;
     let arms = arms::group(&runs);
     write_sheets(&campaign, &runs, &arms)?;
     write_figures(&campaign, &arms)?;
+    let page = page::render(&campaign, &arms, &runs, &replays)?;
+    write_whole(&campaign.report_html(), page.as_bytes())?;
     Ok(Report::new(campaign.path(), arms, &runs))
 }
 
-/// Reads and measures all runs of a campaign, several at a time, in the order of their names.
-fn measure_runs(campaign: &CampaignDir) -> Result<Vec<MeasuredRun>, AnalyzeError> {
+/// Reads and measures all runs of a campaign, several at a time, in the order of their names; beside
+/// each, its replay if there is one.
+fn measure_runs(
+    campaign: &CampaignDir,
+) -> Result<(Vec<MeasuredRun>, Vec<Option<Replay>>), AnalyzeError> {
     let dirs = campaign.runs()?;
     if dirs.is_empty() {
         return Err(AnalyzeError::NoRuns {
             path: campaign.runs_dir(),
         });
     }
-    let runs: Vec<MeasuredRun> = dirs.par_iter().map(measure_run).collect();
+    let (runs, replays): (Vec<MeasuredRun>, Vec<Option<Replay>>) =
+        dirs.par_iter().map(measure_and_replay).unzip();
     if runs.iter().all(|r| r.manifest.is_none()) {
         let finding = runs.iter().find_map(|r| r.findings.first());
         return Err(AnalyzeError::NoReadableRun {
@@ -134,16 +147,23 @@ fn measure_runs(campaign: &CampaignDir) -> Result<Vec<MeasuredRun>, AnalyzeError
             first: finding.map_or(String::new(), |f| f.message.clone()),
         });
     }
-    Ok(runs)
+    Ok((runs, replays))
 }
 
 /// Reads and measures one run.
 #[must_use]
 pub fn measure_run(dir: &RunDir) -> MeasuredRun {
+    measure_and_replay(dir).0
+}
+
+fn measure_and_replay(dir: &RunDir) -> (MeasuredRun, Option<Replay>) {
     let run = load::load(dir);
     let mut findings = run.findings;
+    let mut replay = None;
     let metrics = run.frame.map(|frame| {
-        let (metrics, more) = metrics::measure(&frame);
+        let timelines = reach::follow(&frame);
+        let (metrics, more) = metrics::measure_along(&frame, &timelines);
+        replay = Some(Replay::of(&frame, &timelines));
         for finding in more {
             // The harness may have found the same, in its own words.
             if !findings.iter().any(|f| {
@@ -165,13 +185,14 @@ pub fn measure_run(dir: &RunDir) -> MeasuredRun {
             .manifest
             .as_ref()
             .is_some_and(|m| metrics::is_valid(m.status, &findings));
-    MeasuredRun {
+    let run = MeasuredRun {
         run_id: run.run_id,
         manifest: run.manifest,
         metrics,
         findings,
         valid,
-    }
+    };
+    (run, replay)
 }
 
 fn write_sheets(

@@ -121,7 +121,7 @@ fn load_frame(dir: &RunDir, manifest: &Manifest, findings: &mut Vec<Finding>) ->
             return None;
         }
     };
-    let course = course::read(dir, manifest, &topology, findings)?;
+    let mut course = course::read(dir, manifest, &topology, findings)?;
     let nodes: Vec<NodeRecords> = (0..topology.nodes.len())
         .into_par_iter()
         .map(|node| node_records::load(dir, manifest, &topology, node, &course))
@@ -133,6 +133,7 @@ fn load_frame(dir: &RunDir, manifest: &Manifest, findings: &mut Vec<Finding>) ->
         end_ns: 0,
         records: Vec::new(),
         updates: Vec::new(),
+        moments: std::mem::take(&mut course.moments),
         probes: None,
     };
     let mut last_ns = 0;

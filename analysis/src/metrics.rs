@@ -78,11 +78,15 @@ pub struct RunMetrics {
 /// Computes the figures of one run, and what makes them doubtful beyond the frame's own findings.
 #[must_use]
 pub fn measure(frame: &Frame) -> (RunMetrics, Vec<Finding>) {
-    let timelines = reach::follow(frame);
+    measure_along(frame, &reach::follow(frame))
+}
+
+/// The same, along timelines that are there already.
+pub(crate) fn measure_along(frame: &Frame, timelines: &[Timeline]) -> (RunMetrics, Vec<Finding>) {
     let mut routers: Vec<RouterMetrics> = frame
         .topology
         .routers()
-        .zip(&timelines)
+        .zip(timelines)
         .enumerate()
         .map(|(index, (node, t))| RouterMetrics {
             node: node.name.clone(),
@@ -108,7 +112,7 @@ pub fn measure(frame: &Frame) -> (RunMetrics, Vec<Finding>) {
     count_updates(frame, &mut routers);
     let findings = routers
         .iter()
-        .zip(&timelines)
+        .zip(timelines)
         .flat_map(|(r, t)| {
             let probe = r.probe.as_ref();
             let disagreement =

@@ -40,6 +40,25 @@ pub struct Interval {
     pub reach: Reach,
 }
 
+/// How a router stands to the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stand {
+    /// Where the walk from it ends.
+    pub reach: Reach,
+    /// The neighbour that its table sends packets to, over whatever link: index of the node in
+    /// [`Topology::nodes`]. None without a route, or with one that leads to no neighbour.
+    pub next: Option<usize>,
+}
+
+/// A router comes to stand otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// When, nanoseconds after the failure.
+    pub t_ns: u64,
+    /// How it stands from then on.
+    pub stand: Stand,
+}
+
 /// What holds for one router from the failure to the end of the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeline {
@@ -47,6 +66,10 @@ pub struct Timeline {
     pub intervals: Vec<Interval>,
     /// Where the walk ended just before the failure.
     pub before: Reach,
+    /// The next hop just before the failure, as in [`Stand::next`].
+    pub next_before: Option<usize>,
+    /// Every change of where the walk ends or of the next hop, in the order of time.
+    pub turns: Vec<Turn>,
     /// Where the walk ended when the run did.
     pub at_end: Reach,
     /// The last change of the router's table for the destination, nanoseconds after the failure;
@@ -133,6 +156,8 @@ struct Network<'a> {
     tables: Vec<Table>,
     best: Vec<Best>,
     steps: Vec<Step>,
+    /// By node: the neighbour that its table names, reached or not.
+    next: Vec<Option<usize>>,
     dead_link: Option<usize>,
 }
 
@@ -178,6 +203,7 @@ impl<'a> Network<'a> {
             tables: vec![Table::default(); n],
             best: vec![Best::NoRoute; n],
             steps: vec![Step::NoRoute; n],
+            next: vec![None; n],
             dead_link: None,
         }
     }
@@ -210,26 +236,36 @@ impl<'a> Network<'a> {
 
     fn refresh(&mut self, node: usize) {
         self.best[node] = self.tables[node].best();
-        self.steps[node] = match &self.best[node] {
-            Best::NoRoute => Step::NoRoute,
-            Best::Discard => Step::Lost,
+        (self.steps[node], self.next[node]) = match &self.best[node] {
+            Best::NoRoute => (Step::NoRoute, None),
+            Best::Discard => (Step::Lost, None),
             // Multipath makes the run invalid; the first hop stands for all.
-            Best::Forward(hops) => self.step(node, hops[0]),
+            Best::Forward(hops) => {
+                let next = self.end(node, hops[0]).map(|e| e.peer);
+                (self.step(node, hops[0]), next)
+            }
         };
+    }
+
+    /// The link end that a hop goes to.
+    fn end(&self, node: usize, hop: Hop) -> Option<&End<'a>> {
+        match hop.gateway {
+            Some(gateway) => self.ends[node].get(&gateway),
+            // On-link: the destination itself must answer there, and only the injector owns it.
+            None => {
+                let device = hop.device.and_then(|i| self.tables[node].device(i))?;
+                self.ends[node]
+                    .values()
+                    .find(|e| e.dev == device.name && self.is_injector(e.peer))
+            }
+        }
     }
 
     fn step(&self, node: usize, hop: Hop) -> Step {
         let device = hop.device.and_then(|i| self.tables[node].device(i));
-        let end = match hop.gateway {
-            Some(gateway) => self.ends[node].get(&gateway),
-            // On-link: the destination itself must answer there, and only the injector owns it.
-            None => device.and_then(|d| {
-                self.ends[node]
-                    .values()
-                    .find(|e| e.dev == d.name && self.is_injector(e.peer))
-            }),
+        let Some(end) = self.end(node, hop) else {
+            return Step::Lost;
         };
-        let Some(end) = end else { return Step::Lost };
         let by_another_device = device.is_some_and(|d| d.name != end.dev);
         let down = [(node, end.dev), (end.peer, end.peer_dev)]
             .iter()
@@ -303,6 +339,7 @@ struct Trace {
     best: Vec<Best>,
     /// State of each router and since when it holds.
     open: Vec<(Reach, u64)>,
+    stands: Vec<Stand>,
     timelines: Vec<Timeline>,
 }
 
@@ -312,11 +349,20 @@ impl Trace {
         Self {
             best: routers.iter().map(|&n| net.best[n].clone()).collect(),
             open: routers.iter().map(|&n| (before[n], 0)).collect(),
+            stands: routers
+                .iter()
+                .map(|&n| Stand {
+                    reach: before[n],
+                    next: net.next[n],
+                })
+                .collect(),
             timelines: routers
                 .iter()
                 .map(|&n| Timeline {
                     intervals: Vec::new(),
                     before: before[n],
+                    next_before: net.next[n],
+                    turns: Vec::new(),
                     at_end: before[n],
                     last_change_ns: None,
                     changes: 0,
@@ -347,6 +393,14 @@ impl Trace {
                 timeline.unknown_device = timeline
                     .unknown_device
                     .or_else(|| hops.iter().find_map(unknown));
+            }
+            let stand = Stand {
+                reach: reach[node],
+                next: net.next[node],
+            };
+            if stand != self.stands[i] {
+                self.stands[i] = stand;
+                timeline.turns.push(Turn { t_ns, stand });
             }
             if reach[node] != self.open[i].0 {
                 timeline.close(self.open[i], t_ns);

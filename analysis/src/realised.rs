@@ -41,6 +41,20 @@ pub(crate) fn of(runs: &[MeasuredRun]) -> Vec<Realised> {
     runs.iter().filter_map(of_run).collect()
 }
 
+/// What was measured, by its name for a reader.
+pub(crate) fn spreads(mrai: &RealisedMrai) -> [(&'static str, Spread); 5] {
+    [
+        ("first announcement", mrai.first_announcement),
+        ("second announcement", mrai.second_announcement),
+        ("interval between them", mrai.announcement_interval),
+        ("withdrawal", mrai.withdrawal),
+        (
+            "withdrawal behind an announcement",
+            mrai.withdrawal_behind_announcement,
+        ),
+    ]
+}
+
 impl fmt::Display for Realised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -61,16 +75,7 @@ impl fmt::Display for Realised {
             .load_style(UTF8_FULL_CONDENSED)
             .set_content_arrangement(ContentArrangement::Disabled)
             .set_header(["realised MRAI", "min, s", "median, s", "max, s"]);
-        for (name, spread) in [
-            ("first announcement", mrai.first_announcement),
-            ("second announcement", mrai.second_announcement),
-            ("interval between them", mrai.announcement_interval),
-            ("withdrawal", mrai.withdrawal),
-            (
-                "withdrawal behind an announcement",
-                mrai.withdrawal_behind_announcement,
-            ),
-        ] {
+        for (name, spread) in spreads(mrai) {
             let Spread {
                 min_s,
                 median_s,

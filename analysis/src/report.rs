@@ -212,6 +212,10 @@ impl fmt::Display for Report {
         self.write_findings(f)?;
         writeln!(f)?;
         let at = self.campaign.display();
+        writeln!(
+            f,
+            "Page:    {at}/report.html (curves, findings, each run's replay)"
+        )?;
         writeln!(f, "Figures: {at}/figures/*.svg and *.pdf")?;
         writeln!(
             f,
@@ -225,7 +229,7 @@ fn right(text: String) -> Cell {
 }
 
 /// The routers behind an arm's figures. All runs of an arm should agree; if not, it is shown.
-fn routers(arm: &Arm) -> String {
+pub(crate) fn routers(arm: &Arm) -> String {
     arm.routers
         .iter()
         .map(|(router, version, mrai_s)| format!("{router} {version}, MRAI {mrai_s} s"))
@@ -234,7 +238,7 @@ fn routers(arm: &Arm) -> String {
 }
 
 /// Mean and interval, with digits enough to compare arms by; the rest is in summary.csv.
-fn figure(arm: &Arm, metric: Metric) -> String {
+pub(crate) fn figure(arm: &Arm, metric: Metric) -> String {
     let Some(figures) = arm.sample(metric).summary.figures else {
         return "-".to_owned();
     };

@@ -260,6 +260,12 @@ impl CampaignDir {
         self.path.join("findings.csv")
     }
 
+    /// `report.html`: the campaign as one page, without need of anything beside it.
+    #[must_use]
+    pub fn report_html(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
     /// `figures/`.
     #[must_use]
     pub fn figures_dir(&self) -> PathBuf {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod by_hand;
 mod campaign;
 mod damage;
@@ -9,9 +10,11 @@ mod disk;
 mod figures;
 mod kernel;
 mod network;
+mod page;
 mod probe;
 mod probe_records;
 mod properties;
+mod replay;
 mod statistics;
 mod study;
 mod tables;

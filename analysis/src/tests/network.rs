@@ -108,6 +108,7 @@ impl Story {
                 end_ns: ns(10.0),
                 records: Vec::new(),
                 updates: Vec::new(),
+                moments: Vec::new(),
                 probes: None,
             },
         };

@@ -8,9 +8,11 @@ use proptest::sample::Index;
 use topologies::{NodeRole, Topology};
 
 use super::network::{Story, by_way_of, clique, hop};
+use super::replay::Decoded;
 use crate::frame::{Dated, Frame, Install, RouteKind, TableRecord};
 use crate::metrics::measure;
 use crate::reach::{Reach, Timeline, follow};
+use crate::replay::Replay;
 
 /// What happens at a node, by numbers that a topology gives a meaning.
 #[derive(Debug, Clone)]
@@ -216,6 +218,24 @@ proptest! {
                 }
             }
             prop_assert_eq!(walk_anew(&frame, router, -1), timeline.before);
+        }
+    }
+
+    #[test]
+    fn the_replay_as_the_page_has_it_says_what_the_timelines_say(
+        n in 2usize..6, backup: bool, dead: bool, acts in acts(),
+    ) {
+        let frame = frame(n, backup, dead, &acts);
+        let timelines = follow(&frame);
+        let replay = Decoded::of(&Replay::of(&frame, &timelines));
+        for (router, timeline) in timelines.iter().enumerate() {
+            prop_assert_eq!(replay.stand(router, -1).0, timeline.before);
+            for interval in &timeline.intervals {
+                for t_ns in [interval.from_ns, interval.to_ns - 1] {
+                    let t_us = (t_ns / 1000) as i64;
+                    prop_assert_eq!(replay.stand(router, t_us).0, interval.reach);
+                }
+            }
         }
     }
 
