@@ -146,6 +146,10 @@ pub(super) struct RunRow {
     valid: bool,
     status: String,
     values: Vec<String>,
+    /// Labs of the campaign on the machine at the failure.
+    labs: String,
+    /// Share of the measured time in which some task of the machine waited for a CPU.
+    waited: String,
     findings: usize,
     replay: bool,
 }
@@ -167,10 +171,20 @@ pub(super) fn runs(arms: &[Arm], runs: &[MeasuredRun], kept: &BTreeSet<usize>) -
                 .as_ref()
                 .map_or_else(|| "unreadable".to_owned(), |m| word(&m.status)),
             values: COLUMNS.iter().map(|&(m, _)| value(run, m)).collect(),
+            labs: labs(run).map_or(String::new(), |n| n.to_string()),
+            waited: waited(run).map_or(String::new(), |s| format!("{:.0} %", 100.0 * s)),
             findings: run.findings.len(),
             replay: kept.contains(&i),
         })
         .collect()
+}
+
+fn labs(run: &MeasuredRun) -> Option<usize> {
+    run.manifest.as_ref()?.jobs?.at_failure
+}
+
+fn waited(run: &MeasuredRun) -> Option<f64> {
+    run.manifest.as_ref()?.machine.as_ref()?.cpu_pressure_share
 }
 
 /// Findings, the gravest first.
