@@ -81,9 +81,13 @@ fn the_page_loads_nothing_and_its_policy_lets_through_its_own_script_alone() {
 #[test]
 fn what_a_run_says_is_text_and_never_markup() {
     let evil = "</script><script>alert(1)</script><img src=x onerror=alert(1)>";
-    let page = one_run(|m| {
-        m.scenario = evil.to_owned();
-        m.run_id = "none-0000".to_owned();
+    let temp = tempfile::tempdir().unwrap();
+    let campaign = campaign(temp.path());
+    let frame = eventful();
+    for (i, scenario) in [evil, "by-hand"].into_iter().enumerate() {
+        let mut m = manifest(&frame.topology, Strategy::None, i as u32);
+        // Where there are two, the scenario's name is in the data too.
+        m.scenario = scenario.to_owned();
         m.router_version = evil.to_owned();
         m.findings.push(Finding {
             kind: FindingKind::CpuPressure,
@@ -91,7 +95,15 @@ fn what_a_run_says_is_text_and_never_markup() {
             place: evil.to_owned(),
             message: evil.to_owned(),
         });
-    });
+        write_run(&campaign, &frame, m);
+    }
+    let page = page_of(&campaign);
+    assert!(
+        data(&page)["arms"][0]["label"]
+            .as_str()
+            .unwrap()
+            .starts_with(evil)
+    );
     assert!(!page.contains("<script>alert"));
     assert!(!page.contains("<img"));
     assert_eq!(page.matches("</script>").count(), 2);
