@@ -1,4 +1,4 @@
-// Findings narrowed by severity, kind and text; runs sorted by a column.
+// Findings narrowed by severity, kind and text; runs sorted by a column; the ways to the sections.
 //
 // Assumes    the tables in the markup. Guarantees that without a choice every row is there.
 
@@ -45,6 +45,11 @@ function sortable(table) {
       body.append(...[...body.rows].sort(order));
     });
   });
+}
+
+// What there is not needs no way there.
+for (const link of document.querySelectorAll('nav a')) {
+  if (document.querySelector(link.getAttribute('href')).hidden) link.hidden = true;
 }
 
 findings();

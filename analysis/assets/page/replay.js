@@ -52,6 +52,7 @@ function seek(t) {
   byId('bar').value = player.t;
   byId('bar').setAttribute('aria-valuetext', secondsOf(player.t));
   byId('time').textContent = secondsOf(player.t);
+  byId('here').href = `#replay=${encodeURIComponent(data.runs[player.run].id)}@${player.t / 1e6}`;
   const counts = [0, 0, 0, 0];
   for (const { state } of now.stands) counts[state] += 1;
   counts.forEach((count, state) => { byId('states').rows[state].cells[2].textContent = count; });
@@ -141,9 +142,9 @@ function follow() {
 
 function keys(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const inList = ['SELECT', 'BUTTON'].includes(event.target.tagName);
+  const onControl = ['SELECT', 'BUTTON'].includes(event.target.tagName);
   const act = {
-    ' ': inList ? null : () => (player.playing ? pause() : play()),
+    ' ': onControl ? null : () => (player.playing ? pause() : play()),
     ArrowRight: () => (event.shiftKey ? leap(1e6) : step(true)),
     ArrowLeft: () => (event.shiftKey ? leap(-1e6) : step(false)),
     Home: () => { pause(); seek(0); say(); },

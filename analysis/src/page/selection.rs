@@ -10,7 +10,7 @@ use crate::arms::MeasuredRun;
 use crate::replay::Replay;
 
 /// What the replays of a page may take, octets of JSON: with it a page stays below 10 MB.
-pub(super) const MOST_BYTES: usize = 7_000_000;
+pub(super) const MOST_BYTES: usize = 6_000_000;
 
 /// The replays that fit, by the number of their run. `sizes` are octets; none has no replay.
 pub(crate) fn choose(

@@ -181,6 +181,34 @@ fn a_network_without_a_primary_link_has_no_replay_and_breaks_nothing() {
     assert!(data(&page)["runs"][0]["replay"].is_null());
 }
 
+#[test]
+fn a_probe_of_the_mrai_has_its_result_on_the_page_and_neither_curve_nor_replay() {
+    use results::realised::{MraiRound, RealisedMrai};
+    let temp = tempfile::tempdir().unwrap();
+    let campaign = campaign(temp.path());
+    let topology = clique(2, false);
+    let mut m = manifest(&topology, Strategy::None, 0);
+    m.failure = topologies::FailureKind::MraiProbe;
+    let round = MraiRound {
+        first_announcement_s: 0.05,
+        second_announcement_s: 1.9,
+        announcement_interval_s: 1.876,
+        withdrawal_s: 0.06,
+        withdrawal_behind_announcement_s: 1.7,
+    };
+    m.realised_mrai = RealisedMrai::of("r1", "r2", &[round]);
+    let run = campaign.create_run(&m.run_id).unwrap();
+    run.write_topology(&topology).unwrap();
+    run.event_log().unwrap();
+    run.write_manifest(&m).unwrap();
+    let page = page_of(&campaign);
+    assert!(page.contains("r1 to r2, 1 rounds") && page.contains(">1.876</td>"));
+    let data = data(&page);
+    assert_eq!(data["metrics"], serde_json::json!([]));
+    assert!(data["runs"][0]["replay"].is_null() && data["runs"][0]["valid"] == true);
+    assert!(page.contains("1 of 1 runs have no replay"));
+}
+
 /// Runs of two arms; the numbers are convergences in seconds, of an invalid one below 0.
 fn runs(convergences: &[f64]) -> (Vec<MeasuredRun>, Vec<Option<usize>>) {
     let run = |(i, s): (usize, &f64)| MeasuredRun {
