@@ -233,6 +233,17 @@ function switches() {
       svg('svg', { class: `sample ${penOf(i)}`, viewBox: '0 0 30 12', width: 30, height: 12 }, svg('path', { d: 'M1 6H29' })),
       `${arm.label} (${runs})`));
   });
+  if (data.arms.length > 6) {
+    for (const [word, on] of [['all', true], ['none', false]]) {
+      const button = html('button', { type: 'button', class: 'controls', text: word });
+      button.addEventListener('click', () => {
+        for (const box of document.querySelectorAll('#arms input')) box.checked = on;
+        data.arms.forEach((_, arm) => { if (on) shownArms.add(arm); else shownArms.delete(arm); });
+        drawCharts();
+      });
+      byId('arms').append(button);
+    }
+  }
   for (const button of document.querySelectorAll('button.scale')) {
     button.addEventListener('click', () => {
       axisKind = button.dataset.scale;

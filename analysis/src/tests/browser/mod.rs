@@ -344,6 +344,12 @@ fn an_arm_that_is_switched_off_has_no_curve_and_the_axis_can_be_logarithmic() {
         read.as_str().unwrap().contains("none: 33 % (1 of 3) ≤ 5 s"),
         "{read}"
     );
+    let sample = "document.querySelector('#charts .readout svg').clientWidth";
+    assert_eq!(
+        browser.evaluate(sample),
+        24,
+        "a sample of the line, no picture"
+    );
     browser.press("Enter");
     browser.wait("location.hash === '#replay=none-0000'");
     assert_eq!(browser.complaints(), Vec::<String>::new());
