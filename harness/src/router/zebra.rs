@@ -37,10 +37,16 @@ const FATAL: [&str; 6] = [
 ];
 
 /// Lines that every lab may have.
-const HARMLESS: [Harmless; 1] = [Harmless {
-    part: "Disabling MPLS support (no kernel support)",
-    reason: "labs have no MPLS",
-}];
+const HARMLESS: [Harmless; 2] = [
+    Harmless {
+        part: "Disabling MPLS support (no kernel support)",
+        reason: "labs have no MPLS",
+    },
+    Harmless {
+        part: "Graceful restart configuration changed, reset all peers to take effect",
+        reason: "said while the configuration is read, before there are peers",
+    },
+];
 
 /// Name of the prefix list that keeps the filler out.
 const DESTINATION_LIST: &str = "DESTINATION";

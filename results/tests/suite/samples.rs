@@ -2,15 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use results::machine::{Delayed, Lateness, RunQueue};
 use results::{
-    Clock, Event, EventKind, Finding, FindingKind, Host, LinkRef, Manifest, Phase, RecorderStats,
-    SCHEMA_VERSION, Severity, Status,
+    Clock, Event, EventKind, Finding, FindingKind, Host, LinkRef, Machine, Manifest, Phase,
+    RecorderStats, SCHEMA_VERSION, Severity, Status,
 };
 use topologies::{
     Deadlines, FailureKind, FailureSettings, FailureTime, Filler, InjectorKind, InjectorSettings,
     Link, LinkRole, Node, NodeRole, ResolvedScenario, RouterKind, RouterSettings, Span, Strategy,
     TcprFate, Topology, TopologyKind,
 };
+
+fn delayed(node: &str) -> Delayed {
+    Delayed {
+        node: node.to_owned(),
+        process: "bgpd".to_owned(),
+        delay_s: 0.125,
+    }
+}
 
 pub(crate) fn manifest() -> Manifest {
     Manifest {
@@ -49,7 +58,21 @@ pub(crate) fn manifest() -> Manifest {
         started_at: "2026-01-02T03:04:05Z".into(),
         ended_at: None,
         recorders: BTreeMap::from([("r1".into(), RecorderStats::default())]),
-        machine: None,
+        machine: Some(Machine {
+            measured_s: 7.5,
+            cpu_pressure_share: Some(0.25),
+            run_queue: Some(RunQueue {
+                delay_s: 0.5,
+                most: delayed("r1"),
+                worst: delayed("r2"),
+            }),
+            lateness: Some(Lateness {
+                ticks: 750,
+                p99_s: 0.004,
+                max_s: 0.02,
+            }),
+            foreign_cpu_share: None,
+        }),
         findings: vec![],
     }
 }

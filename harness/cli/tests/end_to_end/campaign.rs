@@ -254,6 +254,20 @@ fn must_have_a_complete_manifest(run: &RunDir, arm: &str) {
         assert_ne!(stats["packets"], 0, "{node}");
         assert_ne!(stats["netlink_messages"], 0, "{node}");
     }
+    let machine = &manifest["machine"];
+    for figure in [
+        &machine["measured_s"],
+        &machine["cpu_pressure_share"],
+        &machine["run_queue"]["delay_s"],
+        &machine["run_queue"]["most"]["delay_s"],
+        &machine["run_queue"]["worst"]["delay_s"],
+        &machine["lateness"]["p99_s"],
+        &machine["lateness"]["max_s"],
+        &machine["foreign_cpu_share"],
+    ] {
+        assert!(figure.as_f64().is_some_and(|f| f >= 0.0), "{machine}");
+    }
+    assert_eq!(finding(run, FindingKind::UnexpectedLog), None);
     let findings = run.findings().unwrap();
     assert_eq!(findings.broken, []);
     assert_eq!(

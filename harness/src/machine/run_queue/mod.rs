@@ -33,14 +33,15 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const SECOND: usize = 10;
 
 /// A single wait is believed up to this, or to the latest wake-up of our own timer within the last
-/// second, whichever is longer. Among busy CPUs' threads it is one or two slices of 3 to 4 ms.
-const BELIEVED_NS: u64 = 10_000_000;
+/// second, whichever is longer. A thread that wants a CPU always, among others that do, waits for some
+/// slices of 3 to 4 ms each time.
+const BELIEVED_NS: u64 = 30_000_000;
 
 /// What a thread waited within a second, from which on the figures are doubtful, seconds. The
 /// convergence of a clique was longer by just about as much (docs/findings.md).
 const DOUBTFUL_S: f64 = 0.1;
-/// The same, from which on they are worthless: half of the shortest MRAI.
-const WORTHLESS_S: f64 = 0.5;
+/// The same, from which on they are worthless: most of a second, which is the shortest MRAI.
+const WORTHLESS_S: f64 = 0.75;
 
 /// Name of the thread that takes samples.
 const THREAD: &str = "run-queue";
