@@ -37,7 +37,7 @@ const FATAL: [&str; 6] = [
 ];
 
 /// Lines that every lab may have.
-const HARMLESS: [Harmless; 2] = [
+const HARMLESS: [Harmless; 3] = [
     Harmless {
         part: "Disabling MPLS support (no kernel support)",
         reason: "labs have no MPLS",
@@ -45,6 +45,11 @@ const HARMLESS: [Harmless; 2] = [
     Harmless {
         part: "Graceful restart configuration changed, reset all peers to take effect",
         reason: "said while the configuration is read, before there are peers",
+    },
+    Harmless {
+        part: "INTERFACE_STATE: Cannot find IF",
+        reason: "bgpd, at its start, hears that a device is up before it hears that there is one; \
+                 without a device its sessions would not come up, and the run would fail",
     },
 ];
 
@@ -221,6 +226,12 @@ mod tests {
             (format!("{COARSE} BGP: [X] x"), None),
             (
                 format!("{COARSE} ZEBRA: [X][EC 1] Disabling MPLS support (no kernel support)"),
+                None,
+            ),
+            (
+                format!(
+                    "{AT} errors: BGP: [X][EC 1] INTERFACE_STATE: Cannot find IF to-r3 in VRF 0"
+                ),
                 None,
             ),
             (
