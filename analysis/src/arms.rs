@@ -98,6 +98,22 @@ impl Metric {
         }
     }
 
+    /// What less of it and more of it is called, and its unit in a sentence.
+    #[must_use]
+    pub const fn comparatives(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Convergence => ("earlier", "later", "s"),
+            Self::Disconnected
+            | Self::NoRoute
+            | Self::Loop
+            | Self::Blackhole
+            | Self::ProbeDisconnected => ("shorter", "longer", "s"),
+            Self::Advertisements | Self::Withdrawals | Self::Updates | Self::ProbesLost => {
+                ("fewer", "more", "")
+            }
+        }
+    }
+
     /// Its value for one run, in [`Metric::unit`]: the mean over the routers, but for the
     /// convergence and the probes lost, which are the run's. None for what the probe measures, if
     /// the run had none.
@@ -133,6 +149,15 @@ impl Metric {
     }
 }
 
+/// What chance gave a run: equal in two arms, the runs are a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Draw {
+    /// Number of the run within its arm.
+    pub run_index: u32,
+    /// Seed of the run.
+    pub seed: u64,
+}
+
 /// The values of one metric over the valid runs of one arm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
@@ -140,6 +165,8 @@ pub struct Sample {
     pub metric: Metric,
     /// One value per valid run that has one, ascending, in the metric's unit.
     pub values: Vec<f64>,
+    /// Of each of these values, the run's draw.
+    pub draws: Vec<Draw>,
     /// Their statistics.
     pub summary: Summary,
 }
@@ -163,6 +190,15 @@ pub struct Arm {
     pub valid: usize,
     /// The metrics, in the order of [`Metric::ALL`].
     pub samples: Vec<Sample>,
+}
+
+impl Draw {
+    fn of(manifest: &Manifest) -> Self {
+        Self {
+            run_index: manifest.run_index,
+            seed: manifest.seed,
+        }
+    }
 }
 
 impl Arm {
@@ -195,10 +231,10 @@ pub fn group(runs: &[MeasuredRun]) -> Vec<Arm> {
     by_arm
         .into_iter()
         .map(|((scenario, strategy), runs)| {
-            let valid: Vec<&RunMetrics> = runs
+            let valid: Vec<(Draw, &RunMetrics)> = runs
                 .iter()
                 .filter(|(_, r)| r.valid)
-                .filter_map(|(_, r)| r.metrics.as_ref())
+                .filter_map(|(m, r)| Some((Draw::of(m), r.metrics.as_ref()?)))
                 .collect();
             let mut tools: Vec<String> = Vec::new();
             let mut routers: Vec<(String, String, f64)> = Vec::new();
@@ -226,13 +262,18 @@ pub fn group(runs: &[MeasuredRun]) -> Vec<Arm> {
         .collect()
 }
 
-fn sample(metric: Metric, runs: &[&RunMetrics]) -> Sample {
-    let mut values: Vec<f64> = runs.iter().filter_map(|r| metric.of(r)).collect();
-    values.sort_unstable_by(f64::total_cmp);
+fn sample(metric: Metric, runs: &[(Draw, &RunMetrics)]) -> Sample {
+    let mut by_run: Vec<(f64, Draw)> = runs
+        .iter()
+        .filter_map(|(draw, r)| Some((metric.of(r)?, *draw)))
+        .collect();
+    by_run.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let (values, draws): (Vec<f64>, Vec<Draw>) = by_run.into_iter().unzip();
     let summary = summarize(&values);
     Sample {
         metric,
         values,
+        draws,
         summary,
     }
 }

@@ -8,6 +8,7 @@ use results::benchmark::Samples;
 use results::reference::{PublishedBenchmark, surton2014};
 
 use crate::drawing::{Chart, Curve, FigureError, PENS, Pen, Scale, to_pdf};
+use crate::paper::Paper;
 use crate::statistics::{Summary, summarize};
 
 /// A figure of a benchmark.
@@ -156,6 +157,8 @@ pub fn draw(figure: &BenchmarkFigure, samples: &Samples) -> Result<(String, Vec<
             pen: pen(case),
             values,
             published: study.map(|s| s.value),
+            // The values of one round depend on one another: no band.
+            band: None,
         }
     });
     let svg = Chart {
@@ -170,7 +173,7 @@ pub fn draw(figure: &BenchmarkFigure, samples: &Samples) -> Result<(String, Vec<
         curves: curves.collect(),
         notes: figure.notes.iter().map(|n| (*n).to_owned()).collect(),
     }
-    .to_svg()?;
+    .to_svg(Paper::PLAIN)?;
     let pdf = to_pdf(figure.name, &svg)?;
     Ok((svg, pdf))
 }

@@ -1,7 +1,7 @@
 //! How distributions are drawn: one chart for the figures of campaigns and of benchmarks.
 //!
-//! *Assumes* sorted values. *Guarantees* SVG and PDF of the same drawing, one column (88 mm) wide,
-//! with lettering of 7 to 8 points; curves told apart without colour, by line and marker; and that
+//! *Assumes* sorted values. *Guarantees* SVG and PDF of the same drawing, as wide as a column of a
+//! paper or two, with lettering of 7 to 8 points; curves told apart without colour, by line and marker; and that
 //! a distribution all of whose values are 0 is seen beside the axis. No font of the machine is
 //! needed: one is embedded.
 
@@ -17,12 +17,11 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, TextStyle};
 use svg2pdf::usvg;
 
+use crate::bands;
+use crate::paper::Paper;
+
 /// Drawing units per millimetre.
-const MM: i32 = 20;
-/// Width of one column of a paper, millimetres.
-const WIDTH_MM: i32 = 88;
-/// Height of the plot without its legend, millimetres.
-const HEIGHT_MM: i32 = 56;
+pub(crate) const MM: i32 = 20;
 /// Height of a line of the legend, millimetres.
 const LEGEND_LINE_MM: i32 = 4;
 /// Drawing units per point of lettering; plotters makes letters smaller by 1.24 than it is told.
@@ -66,8 +65,8 @@ pub enum FigureError {
 }
 
 /// A value and the fraction of values that do not exceed it.
-type Point = (f64, f64);
-type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Point = (f64, f64);
+pub(crate) type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// How a curve is drawn: the same in every figure.
 #[derive(Debug, Clone, Copy)]
@@ -125,6 +124,8 @@ pub(crate) struct Curve<'a> {
     pub(crate) values: &'a [f64],
     /// A published mean, to stand as an upright line beside the curve.
     pub(crate) published: Option<f64>,
+    /// Half the width of the confidence band around it, if its values are independent.
+    pub(crate) band: Option<f64>,
 }
 
 /// What the horizontal axis spans.
@@ -154,19 +155,20 @@ pub(crate) struct Chart<'a> {
 }
 
 impl Chart<'_> {
-    /// Draws it as SVG.
+    /// Draws it as SVG, on that much paper.
     ///
     /// # Errors
     /// If the plotting library fails.
-    pub(crate) fn to_svg(&self) -> Result<String, FigureError> {
-        let lines = self.curves.len() + self.notes.len();
+    pub(crate) fn to_svg(&self, paper: Paper) -> Result<String, FigureError> {
+        let width_mm = paper.width_mm;
+        let lines = self.curves.len().div_ceil(paper.legend_columns()) + self.notes.len();
         let legend_mm = LEGEND_LINE_MM * i32::try_from(lines).unwrap_or(1);
-        let height_mm = HEIGHT_MM + legend_mm;
+        let height_mm = paper.height_mm + legend_mm;
         let size = |mm: i32| (mm * MM).unsigned_abs();
         let mut svg = String::new();
         {
-            let backend = SVGBackend::with_string(&mut svg, (size(WIDTH_MM), size(height_mm)));
-            self.draw(&backend.into_drawing_area(), legend_mm)
+            let backend = SVGBackend::with_string(&mut svg, (size(width_mm), size(height_mm)));
+            self.draw(&backend.into_drawing_area(), legend_mm, paper)
                 .map_err(|reason| FigureError::Draw {
                     figure: self.name,
                     reason,
@@ -175,11 +177,11 @@ impl Chart<'_> {
         // Drawing units are integers and finer than a screen's; the size on paper is said apart.
         let in_units = format!(
             "width=\"{}\" height=\"{}\"",
-            size(WIDTH_MM),
+            size(width_mm),
             size(height_mm)
         );
-        let in_mm = format!("width=\"{WIDTH_MM}mm\" height=\"{height_mm}mm\"");
-        Ok(svg.replacen(&in_units, &in_mm, 1))
+        let in_mm = format!("width=\"{width_mm}mm\" height=\"{height_mm}mm\"");
+        Ok(bands::plain(&svg.replacen(&in_units, &in_mm, 1)))
     }
 
     /// Where a value lies on the axis.
@@ -213,7 +215,7 @@ impl Chart<'_> {
         (low - 0.03 * width, high + 0.05 * width)
     }
 
-    fn draw(&self, canvas: &Canvas<'_>, legend_mm: i32) -> Result<(), String> {
+    fn draw(&self, canvas: &Canvas<'_>, legend_mm: i32, paper: Paper) -> Result<(), String> {
         canvas.fill(&WHITE).map_err(|e| e.to_string())?;
         let (low, high) = self.span();
         let axis = ShapeStyle::from(&BLACK).stroke_width(AXIS);
@@ -242,17 +244,27 @@ impl Chart<'_> {
             .y_desc(self.counted)
             .draw()
             .map_err(|e| e.to_string())?;
+        let columns = paper.legend_columns();
         let line_at = |line: usize| {
             let line = i32::try_from(line).unwrap_or(0);
             MM + line * LEGEND_LINE_MM * MM + LEGEND_LINE_MM * MM / 2
         };
+        let at = |points: &[Point]| -> Vec<(i32, i32)> {
+            let place = |p: &Point| chart.backend_coord(&(self.place(p.0), p.1));
+            points.iter().map(place).collect()
+        };
+        // No value is below 0, so nothing is uncertain there.
+        let from = match self.scale {
+            Scale::FromZero => 0.0,
+            _ => low,
+        };
+        // All bands lie below all curves.
+        for curve in &self.curves {
+            bands::draw(canvas, curve, (from, high), &at)?;
+        }
         for (i, curve) in self.curves.iter().enumerate() {
             let pen = curve.pen;
             let (steps, corners) = distribution(curve.values);
-            let at = |points: &[Point]| -> Vec<(i32, i32)> {
-                let place = |p: &Point| chart.backend_coord(&(self.place(p.0), p.1));
-                points.iter().map(place).collect()
-            };
             stroke(canvas, pen, at(&steps))?;
             let every = corners.len().div_ceil(MARKERS).max(1);
             // Counted from the end: the largest value is always marked.
@@ -265,14 +277,20 @@ impl Chart<'_> {
                 let line = DashedPathElement::new(upright, 6, 12, style);
                 canvas.draw(&line).map_err(|e| e.to_string())?;
             }
-            let y = line_at(i);
-            let (from, to) = (13 * MM, 23 * MM);
+            let y = line_at(i / columns);
+            let column = i32::try_from(i % columns).unwrap_or(0);
+            let from = 13 * MM + column * paper.legend_column_mm() * MM;
+            let to = from + 10 * MM;
             stroke(canvas, pen, vec![(from, y), (to, y)])?;
             mark(canvas, pen, ((from + to) / 2, y))?;
             letter(canvas, &curve.label, (to + MM, y))?;
         }
         for (i, note) in self.notes.iter().enumerate() {
-            letter(canvas, note, (13 * MM, line_at(self.curves.len() + i)))?;
+            letter(
+                canvas,
+                note,
+                (13 * MM, line_at(self.curves.len().div_ceil(columns) + i)),
+            )?;
         }
         canvas.present().map_err(|e| e.to_string())
     }
@@ -296,13 +314,15 @@ pub(crate) fn to_pdf(figure: &'static str, svg: &str) -> Result<Vec<u8>, FigureE
     let tree = usvg::Tree::from_str(svg, &options).map_err(|e| failed(e.to_string()))?;
     // CSS has 96 pixels to the inch, and usvg has made millimetres into those.
     let page = svg2pdf::PageOptions { dpi: 96.0 };
-    svg2pdf::to_pdf(&tree, svg2pdf::ConversionOptions::default(), page)
-        .map_err(|e| failed(e.to_string()))
+    let pdf = svg2pdf::to_pdf(&tree, svg2pdf::ConversionOptions::default(), page);
+    let mut pdf = pdf.map_err(|e| failed(e.to_string()))?;
+    bands::put_in_order(&mut pdf);
+    Ok(pdf)
 }
 
 /// The empirical distribution function of sorted values, as the corners of its steps from 0 to
 /// 1, and the upper corner that each value makes. Of very many values, evenly chosen ones.
-fn distribution(values: &[f64]) -> (Vec<Point>, Vec<Point>) {
+pub(crate) fn distribution(values: &[f64]) -> (Vec<Point>, Vec<Point>) {
     let n = values.len();
     let shown = n.min(STEPS);
     let mut steps = Vec::new();

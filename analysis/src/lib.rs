@@ -8,20 +8,26 @@
 //! The way of the data: [`load`] reads a run directory into a [`frame::Frame`]; [`tables`] replays
 //! each node's routing table, [`reach`] follows the next hops through them, [`probe`] holds what
 //! packets met against that, [`metrics`] makes the figures of a run, [`replay`] its course for the eye; [`arms`] and [`statistics`]
-//! the figures of a campaign; [`sheets`], [`figures`], [`report`] and the page (`page/`) are what a reader sees.
+//! the figures of a campaign, [`differences`] and [`effects`] those between its arms, [`needed`] how many runs are still missing;
+//! [`sheets`], [`figures`], [`report`] and the page (`page/`) are what a reader sees.
 
 pub mod arms;
+mod bands;
 pub mod benchmarks;
 pub mod comparison;
 pub mod cost;
 mod course;
+pub mod differences;
 mod drawing;
+pub mod effects;
 pub mod figures;
 pub mod frame;
 pub mod load;
 pub mod metrics;
+pub mod needed;
 mod node_records;
 mod page;
+mod paper;
 pub mod probe;
 mod probe_records;
 pub mod publication;
@@ -45,6 +51,7 @@ use results::storage::DirError;
 use results::{CampaignDir, RunDir};
 
 use crate::arms::MeasuredRun;
+use crate::differences::Difference;
 use crate::figures::{FIGURES, FigureError};
 pub use crate::page::PageError;
 use crate::replay::Replay;
@@ -119,16 +126,17 @@ pub fn analyze(campaign: &Path) -> Result<Report, AnalyzeError> {
     let campaign = CampaignDir::open(campaign)?;
     let (runs, replays) = measure_runs(&campaign)?;
     let arms = arms::group(&runs);
-    write_sheets(&campaign, &runs, &arms)?;
+    let differences = differences::between_arms(&arms);
+    write_sheets(&campaign, &runs, &arms, &differences)?;
     write_figures(&campaign, &arms)?;
     let page = page::render(&campaign, &arms, &runs, &replays)?;
     write_whole(&campaign.report_html(), page.as_bytes())?;
-    Ok(Report::new(campaign.path(), arms, &runs))
+    Ok(Report::new(campaign.path(), arms, differences, &runs))
 }
 
 /// Reads and measures all runs of a campaign, several at a time, in the order of their names; beside
 /// each, its replay if there is one.
-fn measure_runs(
+pub(crate) fn measure_runs(
     campaign: &CampaignDir,
 ) -> Result<(Vec<MeasuredRun>, Vec<Option<Replay>>), AnalyzeError> {
     let dirs = campaign.runs()?;
@@ -199,6 +207,7 @@ fn write_sheets(
     campaign: &CampaignDir,
     runs: &[MeasuredRun],
     arms: &[arms::Arm],
+    differences: &[Difference],
 ) -> Result<(), AnalyzeError> {
     let table = |file| move |source| AnalyzeError::Table { file, source };
     let mut metrics = sheets::metrics(runs).map_err(table("metrics.csv"))?;
@@ -211,6 +220,8 @@ fn write_sheets(
     csv(metrics, "metrics.csv", campaign.metrics_csv())?;
     let sheet = sheets::summary(arms).map_err(table("summary.csv"))?;
     csv(sheet, "summary.csv", campaign.summary_csv())?;
+    let sheet = sheets::differences(differences).map_err(table("differences.csv"))?;
+    csv(sheet, "differences.csv", campaign.differences_csv())?;
     let sheet = sheets::sessions(runs).map_err(table("sessions.csv"))?;
     csv(sheet, "sessions.csv", campaign.sessions_csv())?;
     let sheet = sheets::findings(runs).map_err(table("findings.csv"))?;

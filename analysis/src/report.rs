@@ -14,6 +14,8 @@ use results::{FindingKind, Severity};
 use topologies::FailureKind;
 
 use crate::arms::{Arm, MeasuredRun, Metric};
+use crate::differences::Difference;
+use crate::needed;
 use crate::published;
 use crate::realised::{self, Realised};
 use crate::sheets::word;
@@ -50,6 +52,8 @@ pub struct Report {
     pub campaign: PathBuf,
     /// Its arms with their statistics.
     pub arms: Vec<Arm>,
+    /// What lies between them, in each metric.
+    pub differences: Vec<Difference>,
     /// What MRAI the routers realised, of each run that measured it.
     pub realised: Vec<Realised>,
     /// Number of runs, unreadable ones included.
@@ -61,7 +65,12 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(campaign: &Path, arms: Vec<Arm>, runs: &[MeasuredRun]) -> Self {
+    pub(crate) fn new(
+        campaign: &Path,
+        arms: Vec<Arm>,
+        differences: Vec<Difference>,
+        runs: &[MeasuredRun],
+    ) -> Self {
         let mut counts: BTreeMap<(Severity, FindingKind), (usize, usize)> = BTreeMap::new();
         for run in runs {
             let mut seen = Vec::new();
@@ -79,6 +88,7 @@ impl Report {
             campaign: campaign.to_owned(),
             realised: realised::of(runs),
             arms,
+            differences,
             runs: runs.len(),
             unreadable: runs.iter().filter(|r| r.manifest.is_none()).count(),
             findings: counts
@@ -143,6 +153,35 @@ impl Report {
         table
     }
 
+    /// What lies between the first arm of one scenario and its others, in the metrics of the table.
+    fn write_differences(&self, arms: &[Arm], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(first) = arms.iter().find(|a| a.valid > 0) else {
+            return Ok(());
+        };
+        let first = first.strategy.to_string();
+        let shown: Vec<&Difference> = self
+            .differences
+            .iter()
+            .filter(|d| d.scenario == arms[0].scenario && d.against == first)
+            .filter(|d| COLUMNS.iter().any(|(m, _)| *m == d.metric))
+            .collect();
+        let Some(comparisons) = shown.first().map(|d| d.tests.comparisons) else {
+            return Ok(());
+        };
+        writeln!(f, "{}", differences_table(&shown, &first))?;
+        let paired = shown.iter().filter(|d| d.pairs.is_some()).count();
+        let pairs = match paired {
+            0 => "runs are not paired",
+            n if n == shown.len() => "runs of equal draws are compared in pairs",
+            _ => "runs of equal draws are compared in pairs where there are enough",
+        };
+        writeln!(
+            f,
+            "Differences of means [95 % confidence interval]; {pairs}. p: Mann-Whitney, adjusted for {comparisons} \
+             comparisons (Holm).\n"
+        )
+    }
+
     fn write_findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.findings.is_empty() {
             return writeln!(f, "Findings: none in {} runs.", self.runs);
@@ -193,6 +232,7 @@ impl fmt::Display for Report {
             )?;
             if failed(&arms[0]) {
                 writeln!(f, "{}", Self::table(arms))?;
+                self.write_differences(arms, f)?;
             }
         }
         for realised in &self.realised {
@@ -208,6 +248,16 @@ impl fmt::Display for Report {
         if self.arms.iter().any(|a| published::beside(a).is_some()) {
             writeln!(f, "{}", published::CAUTION)?;
         }
+        let wide = needed::wide(&self.arms, &COLUMNS.map(|(m, _)| m));
+        if !wide.is_empty() {
+            writeln!(
+                f,
+                "\nWide intervals, and the runs that would make them narrower (docs/statistics.md):"
+            )?;
+        }
+        for wide in wide {
+            writeln!(f, "  {wide}")?;
+        }
         writeln!(f)?;
         self.write_findings(f)?;
         writeln!(f)?;
@@ -219,9 +269,40 @@ impl fmt::Display for Report {
         writeln!(f, "Figures: {at}/figures/*.svg and *.pdf")?;
         writeln!(
             f,
-            "Tables:  {at}/metrics.csv, metrics.parquet, summary.csv, sessions.csv, findings.csv"
+            "Tables:  {at}/metrics.csv, metrics.parquet, summary.csv, differences.csv, sessions.csv, findings.csv"
         )
     }
+}
+
+/// A row per arm and metric.
+fn differences_table(shown: &[&Difference], first: &str) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header([
+            "arm",
+            "in",
+            &format!("against {first}"),
+            "a run of it is",
+            "p",
+        ]);
+    let mut last = "";
+    for d in shown {
+        // An arm is named once, above its metrics.
+        let name = if d.of == last { "" } else { &d.of };
+        last = &d.of;
+        let title = COLUMNS.iter().find(|(m, _)| *m == d.metric);
+        let title = title.map_or(d.metric.name(), |(_, t)| t.split(',').next().unwrap_or(t));
+        table.add_row([
+            Cell::new(name),
+            Cell::new(title),
+            Cell::new(d.in_words()),
+            Cell::new(d.overlap()),
+            right(d.chance()),
+        ]);
+    }
+    table
 }
 
 fn right(text: String) -> Cell {

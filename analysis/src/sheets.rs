@@ -1,5 +1,5 @@
-//! The tables of a campaign: `metrics.csv`, `metrics.parquet`, `summary.csv`, `sessions.csv`,
-//! `findings.csv`.
+//! The tables of a campaign: `metrics.csv`, `metrics.parquet`, `summary.csv`, `differences.csv`,
+//! `sessions.csv`, `findings.csv`.
 //!
 //! *Assumes* measured runs and their arms. *Guarantees* the columns that docs/metrics.md lists,
 //! in that order; rows in the order of runs and, within a run, of the topology; no value rather
@@ -10,6 +10,7 @@ use polars::prelude::{
 };
 
 use crate::arms::{Arm, MeasuredRun};
+use crate::differences::Difference;
 use crate::metrics::seconds;
 
 /// The row per run and router: `metrics.csv` and `metrics.parquet`.
@@ -106,6 +107,40 @@ pub fn summary(arms: &[Arm]) -> Result<DataFrame, PolarsError> {
         "median" => figure!(|f| Some(f.median)),
         "p90" => figure!(|f| Some(f.p90)),
         "max" => figure!(|f| Some(f.max)),
+    )
+}
+
+/// The row per metric and pair of arms: `differences.csv`.
+///
+/// # Errors
+/// If polars refuses the columns.
+pub fn differences(rows: &[Difference]) -> Result<DataFrame, PolarsError> {
+    macro_rules! column {
+        (|$d:ident| $value:expr) => {
+            rows.iter().map(|$d| $value).collect::<Vec<_>>()
+        };
+    }
+    df!(
+        "scenario" => column!(|d| d.scenario.as_str()),
+        "arm" => column!(|d| d.of.as_str()),
+        "against" => column!(|d| d.against.as_str()),
+        "metric" => column!(|d| d.metric.name()),
+        "unit" => column!(|d| d.metric.unit()),
+        "n_arm" => column!(|d| d.runs.0 as u64),
+        "n_against" => column!(|d| d.runs.1 as u64),
+        "estimate" => column!(|d| d.estimate()),
+        "pairs" => column!(|d| d.pairs.map(|p| p as u64)),
+        "difference" => column!(|d| d.difference),
+        "ci95_low" => column!(|d| d.ci95.map(|c| c.0)),
+        "ci95_high" => column!(|d| d.ci95.map(|c| c.1)),
+        "cliffs_delta" => column!(|d| d.dominance.delta),
+        "cliffs_delta_ci95_low" => column!(|d| d.dominance.ci95.0),
+        "cliffs_delta_ci95_high" => column!(|d| d.dominance.ci95.1),
+        "mann_whitney_p" => column!(|d| d.tests.mann_whitney_p),
+        "mann_whitney_p_holm" => column!(|d| d.tests.mann_whitney_p_holm),
+        "ks_p" => column!(|d| d.tests.ks_p),
+        "ks_p_holm" => column!(|d| d.tests.ks_p_holm),
+        "comparisons" => column!(|d| d.tests.comparisons as u64),
     )
 }
 

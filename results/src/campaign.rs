@@ -248,6 +248,12 @@ impl CampaignDir {
         self.path.join("summary.csv")
     }
 
+    /// `differences.csv`: a row per metric and pair of arms.
+    #[must_use]
+    pub fn differences_csv(&self) -> PathBuf {
+        self.path.join("differences.csv")
+    }
+
     /// `sessions.csv`: a row per run and directed BGP session.
     #[must_use]
     pub fn sessions_csv(&self) -> PathBuf {

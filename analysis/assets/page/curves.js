@@ -87,9 +87,10 @@ function makeChart(first) {
     return parts;
   }
 
-  /// The band within which the true distribution lies: so far above and below the steps.
+  /// The band within which the true distribution lies: so far above and below the steps, from the smallest
+  /// value to the largest. Beyond them those of several arms would cover everything.
   function bandPath(at, n, half, y) {
-    const [left, right] = [LEFT, chart.width - RIGHT + 4];
+    const [left, right] = [at[0].x.toFixed(1), at[n - 1].x.toFixed(1)];
     const high = (i) => y(Math.min(i / n + half, 1)).toFixed(1);
     const low = (i) => y(Math.max(i / n - half, 0)).toFixed(1);
     const up = at.map((p, i) => `H${p.x.toFixed(1)}V${high(i + 1)}`).join('');

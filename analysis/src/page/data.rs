@@ -12,6 +12,7 @@ use super::encode::{Encoded, Network};
 use super::{rows, selection};
 use crate::arms::{Arm, MeasuredRun, Metric};
 use crate::replay::Replay;
+use crate::statistics::dkw_half_width;
 
 /// The whole of it.
 #[derive(Debug, Serialize)]
@@ -40,6 +41,8 @@ struct ArmHead {
     total: usize,
     /// By metric; none without a valid run.
     medians: Vec<Option<f64>>,
+    /// Half the width of the confidence band around the curve, by metric.
+    bands: Vec<Option<f64>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -75,6 +78,10 @@ impl Data {
                     medians: metrics
                         .iter()
                         .map(|&m| Some(arm.sample(m).summary.figures?.median))
+                        .collect(),
+                    bands: metrics
+                        .iter()
+                        .map(|&m| dkw_half_width(arm.sample(m).values.len()))
                         .collect(),
                 })
                 .collect(),

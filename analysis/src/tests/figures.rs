@@ -132,6 +132,56 @@ fn figures_are_one_column_wide_and_say_what_they_show() {
 }
 
 #[test]
+fn a_band_as_high_as_the_number_of_runs_allows_lies_around_each_curve() {
+    let runs: Vec<f64> = (1..=100).map(f64::from).collect();
+    let svg = to_svg(FIGURES[0], &arms(&runs, &[7.0])).unwrap();
+    let areas: Vec<&str> = svg
+        .lines()
+        .filter(|l| l.starts_with("<polygon"))
+        .filter(|l| l.contains("points="))
+        .collect();
+    assert_eq!(areas.len(), 1, "a single run has no band");
+    let area: Vec<(f64, f64)> = areas[0]
+        .split("points=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .map(|p| p.split_once(',').unwrap())
+        .map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap()))
+        .collect();
+    // 0 to 1 is what the curve rises by; the band is 0.1358 to either side of it.
+    let heights = |points: &[(f64, f64)]| {
+        let ys = points.iter().map(|p| p.1);
+        ys.fold((f64::MAX, f64::MIN), |(t, b), y| (t.min(y), b.max(y)))
+    };
+    let (top, bottom) = heights(&area);
+    let curve = drawn(&svg, BLACK, 2);
+    let (curve_top, curve_bottom) = heights(&curve[curve.len() - 200..]);
+    assert!((top - curve_top).abs() < 2.0 && (bottom - curve_bottom).abs() < 2.0);
+    let at_left = area.iter().filter(|p| p.0 == area[0].0);
+    let (upper, lower) = heights(&at_left.copied().collect::<Vec<_>>());
+    let share = (lower - upper) / (bottom - top);
+    // Where the first of the hundred steps is, the band rises with it.
+    assert!((share - 0.1458).abs() < 0.003, "{share}");
+}
+
+#[test]
+fn the_same_arms_give_the_same_pdf() {
+    // Each band has a graphics state of its own, which svg2pdf names in any order.
+    let arms = arms(&[1.0, 2.0, 4.0], &[3.0, 5.0, 6.0]);
+    let pdf = || to_pdf(FIGURES[0], &to_svg(FIGURES[0], &arms).unwrap()).unwrap();
+    let first = pdf();
+    let states = String::from_utf8_lossy(&first).matches("/gs").count();
+    assert!(states >= 2, "there is an order to keep: {states}");
+    for _ in 0..16 {
+        assert!(pdf() == first);
+    }
+}
+
+#[test]
 fn an_arm_without_a_valid_run_is_named_and_has_no_curve() {
     let mut runs = vec![
         run(Strategy::None, 0, 5.0),

@@ -110,6 +110,24 @@ fn what_a_run_says_is_text_and_never_markup() {
 }
 
 #[test]
+fn curves_of_several_runs_have_their_confidence_band() {
+    let temp = tempfile::tempdir().unwrap();
+    let campaign = campaign(temp.path());
+    let frame = eventful();
+    for i in 0..3 {
+        write_run(
+            &campaign,
+            &frame,
+            manifest(&frame.topology, Strategy::Tcpr, i),
+        );
+    }
+    let page = page_of(&campaign);
+    // sqrt(ln 40 / 6).
+    let band = data(&page)["arms"][0]["bands"][0].as_f64().unwrap();
+    assert!((band - 0.7841).abs() < 1e-4, "{band}");
+}
+
+#[test]
 fn the_curves_have_the_valid_runs_values_and_invalid_runs_are_there_and_marked() {
     let temp = tempfile::tempdir().unwrap();
     let campaign = campaign(temp.path());
@@ -122,6 +140,7 @@ fn the_curves_have_the_valid_runs_values_and_invalid_runs_are_there_and_marked()
     campaign.create_run("tcpr-0009").unwrap();
     let page = page_of(&campaign);
     let data = data(&page);
+    assert!(data["arms"][0]["bands"][0].is_null(), "one valid run");
     let convergence = &data["metrics"][0];
     assert_eq!(convergence["name"], "convergence_s");
     let runs = data["runs"].as_array().unwrap();

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use analysis::needed::Wanted;
 use clap::{Parser, Subcommand, ValueEnum};
 use harness::jobs::Jobs;
 use ipnet::Ipv4Net;
@@ -35,6 +36,11 @@ pub(crate) enum Command {
         /// Of a study: write the small set that is published of it to this directory, too
         #[arg(long, value_name = "DIR")]
         publish: Option<PathBuf>,
+        /// Of a campaign: tell how many runs a mean needs for a 95 % interval of that half width, in
+        /// the metric's unit or as a share of the mean (convergence_s=0.1, updates_sent=5%); may be
+        /// given several times
+        #[arg(long, value_name = "METRIC=HALF_WIDTH", conflicts_with = "publish")]
+        wanted: Vec<Wanted>,
     },
     /// Tell what this machine can and cannot do, and the remedy
     Doctor {

@@ -5,6 +5,7 @@ mod bench_campaign;
 mod bench_injector;
 mod bring_up;
 mod campaign;
+mod compute;
 mod doctor;
 mod follow;
 mod injector;
@@ -96,16 +97,24 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => runtime()?.block_on(run::run(args))?,
         Command::Reproduce(args) => runtime()?.block_on(reproduce::reproduce(args))?,
         Command::Campaign(command) => campaign::execute(command)?,
-        Command::Analyze { campaign, publish } => match results::StudyDir::find(&campaign)? {
+        Command::Analyze {
+            campaign,
+            publish,
+            wanted,
+        } => match results::StudyDir::find(&campaign)? {
+            Some(_) if !wanted.is_empty() => anyhow::bail!(
+                "{} is a study: --wanted needs one of its campaigns, {}",
+                campaign.display(),
+                analysis::study::CAMPAIGNS
+                    .map(|name| campaign.join(name).display().to_string())
+                    .join(" or ")
+            ),
             Some(study) => reproduce::analyze(&study, publish.as_deref())?,
             None if publish.is_some() => anyhow::bail!(
                 "{} is no study: --publish wants the directory of `flaplab reproduce`",
                 campaign.display()
             ),
-            None => {
-                print(&analysis::analyze(&campaign)?.to_string())?;
-                Exit::Done
-            }
+            None => compute::analyze(&campaign, &wanted)?,
         },
         Command::Doctor { json } => runtime()?.block_on(doctor::doctor(json))?,
         Command::Topo(TopoCommand::Show(args)) => topo::show(&args)?,

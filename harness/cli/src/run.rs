@@ -57,6 +57,7 @@ impl Carried {
             Some(json!({
                 "metrics": name(dir.metrics_csv()),
                 "summary": name(dir.summary_csv()),
+                "differences": name(dir.differences_csv()),
                 "sessions": name(dir.sessions_csv()),
                 "findings": name(dir.findings_csv()),
                 "figures": name(dir.figures_dir()),
