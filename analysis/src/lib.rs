@@ -15,19 +15,27 @@ pub mod arms;
 mod bands;
 pub mod benchmarks;
 pub mod comparison;
+pub mod contrast;
+mod contrast_files;
+mod contrast_report;
 pub mod cost;
 mod course;
 pub mod differences;
 mod drawing;
 pub mod effects;
+pub mod export;
 pub mod figures;
+pub mod folder;
 pub mod frame;
+mod latex;
 pub mod load;
+pub mod making;
 pub mod metrics;
 pub mod needed;
 mod node_records;
 mod page;
 mod paper;
+mod pgfplots;
 pub mod probe;
 mod probe_records;
 pub mod publication;
@@ -53,6 +61,7 @@ use results::{CampaignDir, RunDir};
 use crate::arms::MeasuredRun;
 use crate::differences::Difference;
 use crate::figures::{FIGURES, FigureError};
+use crate::folder::FolderError;
 pub use crate::page::PageError;
 use crate::replay::Replay;
 pub use crate::report::Report;
@@ -97,6 +106,9 @@ pub enum AnalyzeError {
     /// The page could not be made.
     #[error(transparent)]
     Page(#[from] PageError),
+    /// A folder that was asked for could not be written.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// A result that is to be published could not be read.
     #[error("cannot read {}: {source}; `flaplab analyze` makes it", path.display())]
     Read {

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use results::benchmark::{BenchmarkInfo, Samples};
-use results::realised::Spread;
+use results::realised::{RealisedMrai, Spread};
 use results::study::{BENCHMARKS, StudyDir};
 
 use crate::arms::Arm;
@@ -110,10 +110,15 @@ pub fn analyze_study(study: &StudyDir) -> Result<StudyReport, AnalyzeError> {
 }
 
 /// What the probe's manifests say. Of a probe that is not there, or has not ended well, nothing.
-fn realised_mrai(study: &StudyDir) -> Option<String> {
+pub(crate) fn realised_mrai(study: &StudyDir) -> Option<String> {
     let campaign = study.campaign(PROBE).ok()??;
     let runs = campaign.runs().ok()?;
     let mrai = runs.iter().find_map(|r| r.manifest().ok()?.realised_mrai)?;
+    Some(realised_in_words(&mrai))
+}
+
+/// What an MRAI probe has measured.
+pub(crate) fn realised_in_words(mrai: &RealisedMrai) -> String {
     let of = |spread: &Spread| {
         format!(
             "{} s ({} to {})",
@@ -122,14 +127,14 @@ fn realised_mrai(study: &StudyDir) -> Option<String> {
             comparison::number(spread.max_s)
         )
     };
-    Some(format!(
+    format!(
         "first announcement after {}, second {} after it, withdrawal after {}, behind an announcement that is held back after {}; {} rounds",
         of(&mrai.first_announcement),
         of(&mrai.announcement_interval),
         of(&mrai.withdrawal),
         of(&mrai.withdrawal_behind_announcement),
         mrai.rounds
-    ))
+    )
 }
 
 /// The figure of a campaign under its number in the study.

@@ -78,7 +78,9 @@ pub struct PublishedFile {
 }
 
 impl PublishedFile {
-    fn of(name: &str, content: &[u8]) -> Self {
+    /// A file of that name and content.
+    #[must_use]
+    pub fn of(name: &str, content: &[u8]) -> Self {
         let digest = Sha256::digest(content);
         Self {
             name: name.to_owned(),

@@ -5,10 +5,12 @@
 mod browser;
 mod by_hand;
 mod campaign;
+mod contrast;
 mod damage;
 mod differences;
 mod disk;
 mod effects;
+mod export;
 mod figures;
 mod kernel;
 mod needed;

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use analysis::arms::Metric;
 use analysis::needed::Wanted;
 use clap::{Parser, Subcommand, ValueEnum};
 use harness::jobs::Jobs;
@@ -41,6 +42,28 @@ pub(crate) enum Command {
         /// given several times
         #[arg(long, value_name = "METRIC=HALF_WIDTH", conflicts_with = "publish")]
         wanted: Vec<Wanted>,
+    },
+    /// Compare two campaigns, arm by arm: two routers, two versions, two days
+    Compare {
+        /// The directory of a campaign
+        a: PathBuf,
+        /// The directory of another, which is held against it
+        b: PathBuf,
+        /// Only this metric, for instance convergence_s; may be given several times
+        /// [default: those of the report]
+        #[arg(long = "metric", value_name = "METRIC")]
+        metrics: Vec<Metric>,
+        /// Write figures, differences.csv and the report into this new directory
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Write the folder that goes with a paper: figures, data, LaTeX tables, and how each is redrawn
+    Export {
+        /// The directory of a campaign
+        campaign: PathBuf,
+        /// The new directory
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
     },
     /// Tell what this machine can and cannot do, and the remedy
     Doctor {

@@ -116,6 +116,10 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
             ),
             None => compute::analyze(&campaign, &wanted)?,
         },
+        Command::Compare { a, b, metrics, out } => {
+            compute::compare(&a, &b, &metrics, out.as_deref())?
+        }
+        Command::Export { campaign, out } => compute::export(&campaign, &out)?,
         Command::Doctor { json } => runtime()?.block_on(doctor::doctor(json))?,
         Command::Topo(TopoCommand::Show(args)) => topo::show(&args)?,
         Command::Up(args) => runtime()?.block_on(up::up(args))?,

@@ -77,6 +77,46 @@ fn check(scenario: &Path, out: &Path, as_user: impl Fn() -> Command) {
     with_graceful_restart_no_table_changes(&campaign);
     the_fields_tools_read_the_records(&campaign);
     analysis_repeats_itself_and_leaves_the_records_alone(&campaign, as_user());
+    a_papers_folder_is_made_once(&campaign, &as_user);
+    a_campaign_is_compared_with_another_only(&campaign, &as_user);
+}
+
+/// It holds what redraws the figures, and a second one does not take its place.
+fn a_papers_folder_is_made_once(campaign: &Campaign, as_user: &impl Fn() -> Command) {
+    let folder = campaign.path().with_file_name("artefact");
+    let export = || {
+        let mut export = as_user();
+        export.arg("export").arg(campaign.path());
+        export.arg("--out").arg(&folder);
+        finish(&mut export, SHORT_LIMIT)
+    };
+    let told = export().exits_with(0).stdout;
+    assert!(told.contains("README.md"), "{told}");
+    for name in [
+        "figures/one-column/convergence.pdf",
+        "pgfplots/convergence-none.dat",
+        "data/metrics.parquet",
+        "manifest.json",
+    ] {
+        assert!(folder.join(name).is_file(), "{name}");
+    }
+    export()
+        .exits_with(1)
+        .says_one_error(&["artefact is there already", "name another folder"]);
+}
+
+fn a_campaign_is_compared_with_another_only(campaign: &Campaign, as_user: &impl Fn() -> Command) {
+    let mut compare = as_user();
+    compare.arg("compare").args([campaign.path(); 2]);
+    finish(&mut compare, SHORT_LIMIT)
+        .exits_with(1)
+        .says_one_error(&["are one campaign"]);
+    let mut wanted = as_user();
+    wanted.arg("analyze").arg(campaign.path());
+    wanted.args(["--wanted", "convergence=0.1"]);
+    finish(&mut wanted, SHORT_LIMIT)
+        .exits_with(2)
+        .says(&["`convergence` is no metric", "convergence_s"]);
 }
 
 fn without_graceful_restart_the_network_converges(campaign: &Campaign) {
