@@ -3,7 +3,9 @@
 //! *Assumes* only a scenario's text. *Guarantees* that parsing and resolving never depend on the
 //! machine: no socket, process or clock is touched here, and no router's dialect is known.
 
+pub mod address;
 pub mod addressing;
+pub mod cell;
 pub mod graph;
 pub mod kinds;
 pub mod render;
@@ -14,6 +16,8 @@ mod seed;
 pub mod topology;
 pub mod units;
 
+pub use address::Address;
+pub use cell::{Cell, Setting};
 pub use graph::Graph;
 pub use kinds::{
     FailureKind, FailureTime, InjectorKind, RouterKind, Strategy, TcprFate, TopologyKind,

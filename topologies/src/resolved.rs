@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cell::Cell;
 use crate::kinds::{
     FailureKind, FailureTime, InjectorKind, RouterKind, Strategy, TcprFate, TopologyKind,
 };
@@ -20,6 +21,9 @@ use crate::units::Span;
 pub struct ResolvedScenario {
     /// Name of the scenario.
     pub scenario: String,
+    /// The values of the scenario's matrix; none without a matrix.
+    #[serde(default)]
+    pub cell: Cell,
     /// Which graph the topology was generated from.
     pub topology_kind: TopologyKind,
     /// Number of routers, without the injector.

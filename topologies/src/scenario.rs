@@ -5,6 +5,7 @@
 //! [`Scenario::resolve`] cannot fail.
 
 mod authored;
+mod matrix;
 mod network;
 mod refusal;
 mod resolve;
@@ -16,10 +17,12 @@ use std::path::Path;
 
 use ipnet::Ipv4Net;
 
+use crate::cell::Cell;
 use crate::graph::Graph;
 use crate::kinds::{FailureKind, Strategy, TopologyKind};
 use crate::resolved::{Deadlines, FailureSettings, InjectorSettings, RouterSettings};
 pub(crate) use authored::Authored;
+use refusal::Flaw;
 pub use refusal::{Refusal, ScenarioError, UnsupportedStrategy};
 
 /// A checked scenario: what is run, how often, and what is left to the seed.
@@ -27,22 +30,55 @@ pub use refusal::{Refusal, ScenarioError, UnsupportedStrategy};
 pub struct Scenario {
     name: String,
     description: Option<String>,
-    topology_kind: TopologyKind,
-    graph: Graph,
-    shuffle: bool,
-    primary: usize,
-    backup: Option<usize>,
-    router: RouterSettings,
-    injector: InjectorSettings,
-    destination: Ipv4Net,
-    /// All but the phase, which each run draws.
-    failure: FailureSettings,
-    data_plane_probe: bool,
     strategies: Vec<Strategy>,
     runs: u32,
     seed: u64,
-    deadlines: Deadlines,
+    /// At least one: without a matrix, exactly one.
+    cells: Vec<Settings>,
     text: String,
+}
+
+/// What is run in one cell of the matrix.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Settings {
+    cell: Cell,
+    router: RouterSettings,
+    injector: InjectorSettings,
+    /// All but the phase, which each run draws.
+    failure: FailureSettings,
+    destination: Ipv4Net,
+    data_plane_probe: bool,
+    deadlines: Deadlines,
+    shuffle: bool,
+    primary: usize,
+    backup: Option<usize>,
+    topology_kind: TopologyKind,
+    graph: Graph,
+}
+
+impl Settings {
+    /// Whether only the names of the cells differ.
+    fn is_the_same_as(&self, other: &Self) -> bool {
+        let Self {
+            cell: _,
+            router,
+            injector,
+            failure,
+            destination,
+            data_plane_probe,
+            deadlines,
+            shuffle,
+            primary,
+            backup,
+            topology_kind,
+            graph,
+        } = self;
+        (router, injector, failure) == (&other.router, &other.injector, &other.failure)
+            && (destination, data_plane_probe) == (&other.destination, &other.data_plane_probe)
+            && (deadlines, shuffle) == (&other.deadlines, &other.shuffle)
+            && (primary, backup) == (&other.primary, &other.backup)
+            && (topology_kind, graph) == (&other.topology_kind, &other.graph)
+    }
 }
 
 impl Scenario {
@@ -68,9 +104,34 @@ impl Scenario {
     /// # Errors
     /// If it is no valid scenario.
     pub fn parse(text: &str, file: &str) -> Result<Self, ScenarioError> {
-        syntax::read(text)
-            .and_then(|authored| validate::scenario(authored, text))
-            .map_err(|flaw| flaw.in_text(text, file).into())
+        Self::read(text).map_err(|flaw| flaw.in_text(text, file).into())
+    }
+
+    fn read(text: &str) -> Result<Self, Flaw> {
+        let checked =
+            |cell: &str| syntax::read(cell).and_then(|authored| validate::scenario(authored, text));
+        let Some(matrix) = matrix::read(text)? else {
+            return checked(text);
+        };
+        let mut scenario: Option<Self> = None;
+        for cell in matrix.cells() {
+            let cell = cell?;
+            let mut read = checked(cell.text()).map_err(|flaw| cell.flaw(flaw))?;
+            for settings in &mut read.cells {
+                settings.cell = cell.cell.clone();
+            }
+            match &mut scenario {
+                None => scenario = Some(read),
+                Some(first) => {
+                    for settings in read.cells {
+                        cell.check_new(&settings, &first.cells)?;
+                        first.cells.push(settings);
+                    }
+                }
+            }
+        }
+        // A matrix has at least one cell.
+        scenario.map_or_else(|| checked(text), Ok)
     }
 
     /// The same scenario with another number of runs per arm.
@@ -96,7 +157,9 @@ impl Scenario {
     pub fn with_strategies(self, strategies: &[Strategy]) -> Result<Self, UnsupportedStrategy> {
         let mut once: Vec<Strategy> = Vec::new();
         for s in strategies {
-            UnsupportedStrategy::check(self.injector.kind, *s)?;
+            for cell in &self.cells {
+                UnsupportedStrategy::check(cell.injector.kind, *s)?;
+            }
             if !once.contains(s) {
                 once.push(*s);
             }
@@ -122,28 +185,38 @@ impl Scenario {
         self.description.as_deref()
     }
 
-    /// The graph that the topology is generated from.
-    #[must_use]
-    pub const fn topology_kind(&self) -> TopologyKind {
-        self.topology_kind
+    /// The cells of the matrix, in the author's order: one without a name if there is no matrix.
+    pub fn cells(&self) -> impl ExactSizeIterator<Item = &Cell> {
+        self.cells.iter().map(|settings| &settings.cell)
     }
 
-    /// Number of routers, without the injector.
+    /// The graph that the topology is generated from, in the first cell.
     #[must_use]
-    pub const fn size(&self) -> usize {
-        self.graph.size()
+    pub fn topology_kind(&self) -> TopologyKind {
+        self.first().topology_kind
     }
 
-    /// Settings of every router.
+    /// Number of routers, without the injector, in the first cell.
     #[must_use]
-    pub const fn router(&self) -> &RouterSettings {
-        &self.router
+    pub fn size(&self) -> usize {
+        self.first().graph.size()
     }
 
-    /// What fails.
+    /// Settings of every router, in the first cell.
     #[must_use]
-    pub const fn failure(&self) -> FailureKind {
-        self.failure.kind
+    pub fn router(&self) -> &RouterSettings {
+        &self.first().router
+    }
+
+    /// What fails, in the first cell.
+    #[must_use]
+    pub fn failure(&self) -> FailureKind {
+        self.first().failure.kind
+    }
+
+    /// A scenario has a cell, with or without a matrix.
+    fn first(&self) -> &Settings {
+        &self.cells[0]
     }
 
     /// The arms, in the author's order: at least one, none twice.
@@ -152,7 +225,7 @@ impl Scenario {
         &self.strategies
     }
 
-    /// Number of runs per arm, at least 1.
+    /// Number of runs per arm and cell, at least 1.
     #[must_use]
     pub const fn runs(&self) -> u32 {
         self.runs

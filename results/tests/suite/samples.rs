@@ -8,9 +8,9 @@ use results::{
     RecorderStats, SCHEMA_VERSION, Severity, Status,
 };
 use topologies::{
-    Deadlines, FailureKind, FailureSettings, FailureTime, Filler, InjectorKind, InjectorSettings,
-    Link, LinkRole, Node, NodeRole, ResolvedScenario, RouterKind, RouterSettings, Span, Strategy,
-    TcprFate, Topology, TopologyKind,
+    Cell, Deadlines, FailureKind, FailureSettings, FailureTime, Filler, InjectorKind,
+    InjectorSettings, Link, LinkRole, Node, NodeRole, ResolvedScenario, RouterKind, RouterSettings,
+    Span, Strategy, TcprFate, Topology, TopologyKind,
 };
 
 fn delayed(node: &str) -> Delayed {
@@ -107,6 +107,7 @@ pub(crate) fn scenario() -> ResolvedScenario {
     let span = Span::from_secs_f64;
     ResolvedScenario {
         scenario: "s: # a name that YAML must quote".into(),
+        cell: Cell::default(),
         topology_kind: TopologyKind::BClique,
         size: 1,
         strategy: Strategy::None,

@@ -63,6 +63,7 @@ fn settings(run: &ResolvedScenario) -> String {
     });
     let rows = [
         ("scenario", run.scenario.clone()),
+        ("cell", run.cell.to_string()),
         ("run", run.run_id()),
         ("topology", format!("{} of {}", run.topology_kind, run.size)),
         (
@@ -111,7 +112,9 @@ fn settings(run: &ResolvedScenario) -> String {
         ),
     ];
     let mut out = String::new();
-    for (key, value) in rows {
+    // Without a matrix there is no cell to speak of.
+    let told = |(key, value): &(&str, String)| *key != "cell" || !value.is_empty();
+    for (key, value) in rows.into_iter().filter(told) {
         let _ = writeln!(out, "{key:<12} {value}");
     }
     for (node, lines) in &r.extra_config {

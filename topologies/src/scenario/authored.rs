@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::de::{MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
@@ -84,6 +84,9 @@ pub(crate) struct Authored {
     /// What all chance is drawn from.
     #[schemars(extend("default" = 1))]
     pub(crate) seed: Option<At<u64>>,
+    /// Keys of this file, such as `router.mrai`, and lists of values that they take in turn: every combination is a cell, and every cell is run in each arm.
+    #[expect(dead_code, reason = "cells are composed before the scenario is read")]
+    pub(crate) matrix: Option<AuthoredMatrix>,
     /// How long the phases of a run may take before that becomes a finding.
     pub(crate) deadlines: Option<AuthoredDeadlines>,
     /// Whether every router sends a numbered UDP packet to the destination every 10 ms, to set the disconnection that packets see beside the one that the routing tables tell.
@@ -263,6 +266,30 @@ impl JsonSchema for ExtraConfig {
             "type": "object",
             "patternProperties": {
                 "^r[1-9][0-9]*$": { "type": "array", "items": { "type": "string" } }
+            },
+            "additionalProperties": false
+        })
+    }
+}
+
+/// The matrix, which `matrix.rs` reads: in the shape of the scenario it is a key that may be there.
+#[derive(Debug, Deserialize)]
+pub(crate) struct AuthoredMatrix(IgnoredAny);
+
+impl JsonSchema for AuthoredMatrix {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Matrix".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "minProperties": 1,
+            "patternProperties": {
+                "^(topology|router|injector|failure|deadlines)[.][A-Za-z0-9_.]+$|^(topology|router|injector|failure|deadlines|destination|data_plane_probe)$":
+                    { "type": "array", "minItems": 1, "uniqueItems": true }
             },
             "additionalProperties": false
         })

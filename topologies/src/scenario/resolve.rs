@@ -1,41 +1,81 @@
 //! From a scenario to one of its runs.
 //!
-//! *Assumes* a checked [`Scenario`]. *Guarantees* the same value for the same scenario, seed, arm
-//! and run number, and that the runs of one number differ between arms in their strategy alone.
+//! *Assumes* a checked [`Scenario`]. *Guarantees* the same value for the same scenario, seed, cell,
+//! arm and run number; that the runs of one number differ between arms in their strategy alone; and
+//! an order of runs in which a drift of the machine hits all arms and cells alike.
 
-use super::Scenario;
+use super::{Scenario, Settings};
 use crate::addressing;
+use crate::cell::Cell;
 use crate::kinds::Strategy;
 use crate::resolved::{FailureSettings, ResolvedScenario};
 use crate::seed;
 
 impl Scenario {
-    /// One run, with everything drawn and decided.
+    /// One run of the first cell (the only one without a matrix), with everything drawn and decided.
     #[must_use]
     pub fn resolve(&self, strategy: Strategy, run_index: u32) -> ResolvedScenario {
+        self.resolve_settings(self.first(), strategy, run_index)
+    }
+
+    /// One run of a cell; none if the scenario has no such cell.
+    #[must_use]
+    pub fn resolve_in(
+        &self,
+        cell: &Cell,
+        strategy: Strategy,
+        run_index: u32,
+    ) -> Option<ResolvedScenario> {
+        let settings = self.cells.iter().find(|s| s.cell == *cell)?;
+        Some(self.resolve_settings(settings, strategy, run_index))
+    }
+
+    /// Number of runs in all.
+    #[must_use]
+    pub fn total_runs(&self) -> usize {
+        self.runs() as usize * self.cells.len() * self.strategies().len()
+    }
+
+    /// All runs, in the order in which they are made: by number, then by cell, then by arm.
+    pub fn resolve_all(&self) -> impl Iterator<Item = ResolvedScenario> {
+        (0..self.runs()).flat_map(move |run_index| {
+            self.cells.iter().flat_map(move |settings| {
+                let strategies = self.strategies().iter();
+                strategies.map(move |s| self.resolve_settings(settings, *s, run_index))
+            })
+        })
+    }
+
+    fn resolve_settings(
+        &self,
+        settings: &Settings,
+        strategy: Strategy,
+        run_index: u32,
+    ) -> ResolvedScenario {
         let seed = seed::run_seed(self.seed(), run_index);
-        let router = self.router().clone();
+        let router = settings.router.clone();
         ResolvedScenario {
             scenario: self.name().to_owned(),
-            topology_kind: self.topology_kind(),
-            size: self.size(),
+            cell: settings.cell.clone(),
+            topology_kind: settings.topology_kind,
+            size: settings.graph.size(),
             strategy,
             run_index,
             seed,
             failure: FailureSettings {
                 phase: seed::failure_phase(seed, router.mrai),
-                ..self.failure
+                ..settings.failure
             },
             router,
-            injector: self.injector.clone(),
-            deadlines: self.deadlines,
-            data_plane_probe: self.data_plane_probe,
+            injector: settings.injector.clone(),
+            deadlines: settings.deadlines,
+            data_plane_probe: settings.data_plane_probe,
             topology: addressing::allocate(
-                &self.graph,
-                self.primary,
-                self.backup,
-                self.destination,
-                self.shuffle.then_some(seed),
+                &settings.graph,
+                settings.primary,
+                settings.backup,
+                settings.destination,
+                settings.shuffle.then_some(seed),
             ),
         }
     }

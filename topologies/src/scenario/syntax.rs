@@ -21,19 +21,23 @@ pub(crate) fn read(text: &str) -> Result<Authored, Flaw> {
         ));
     }
     let read = serde_saphyr::from_str(text);
-    // A file of another version may well have other keys: its version is what matters then.
-    match (&read, serde_saphyr::from_str(text)) {
-        (Ok(Authored { schema: None, .. }), _) => {}
-        (_, Ok(VersionOnly { schema: Some(v) })) if v.value != i64::from(VERSION) => {
-            return Err(Flaw::new(
-                v.place,
-                format!("version {} of the scenario format is unknown", v.value),
-                format!("this flaplab reads `schema: {VERSION}`"),
-            ));
-        }
-        _ => {}
+    if !matches!(&read, Ok(Authored { schema: None, .. })) {
+        version(text)?;
     }
     read.map_err(|e| flaw(&e))
+}
+
+/// Refuses a text of another version of the format. It may well have other keys: its version is what
+/// matters then.
+pub(super) fn version(text: &str) -> Result<(), Flaw> {
+    match serde_saphyr::from_str(text) {
+        Ok(VersionOnly { schema: Some(v) }) if v.value != i64::from(VERSION) => Err(Flaw::new(
+            v.place,
+            format!("version {} of the scenario format is unknown", v.value),
+            format!("this flaplab reads `schema: {VERSION}`"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn is_blank(line: &str) -> bool {
@@ -41,7 +45,7 @@ fn is_blank(line: &str) -> bool {
     line.is_empty() || line.starts_with('#') || line == "---" || line == "..."
 }
 
-fn flaw(error: &Error) -> Flaw {
+pub(super) fn flaw(error: &Error) -> Flaw {
     let place = error.location().unwrap_or(Location::UNKNOWN);
     let (problem, remedy) = match error.without_snippet() {
         Error::AliasError { error, .. } => {

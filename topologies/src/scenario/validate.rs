@@ -11,10 +11,11 @@ mod value;
 
 use self::deadlines::Part;
 use self::value::{number, whole};
-use super::Scenario;
 use super::authored::{At, Authored};
 use super::network;
 use super::refusal::{Flaw, UnsupportedStrategy};
+use super::{Scenario, Settings};
+use crate::cell::Cell;
 use crate::kinds::{FailureKind, InjectorKind, Strategy};
 use crate::resolved::{FailureSettings, InjectorSettings, quiet_period};
 use crate::units::Span;
@@ -81,9 +82,8 @@ pub(crate) fn scenario(authored: Authored, text: &str) -> Checked<Scenario> {
     let deadlines =
         deadlines::deadlines(authored.deadlines.unwrap_or_default(), &silence, &planned)?;
 
-    Ok(Scenario {
-        name,
-        description: authored.description,
+    let settings = Settings {
+        cell: Cell::default(),
         topology_kind,
         shuffle: network.shuffle,
         injector: InjectorSettings {
@@ -101,10 +101,15 @@ pub(crate) fn scenario(authored: Authored, text: &str) -> Checked<Scenario> {
         destination,
         failure,
         data_plane_probe: failure::probed(authored.data_plane_probe, failure.kind)?,
+        deadlines,
+    };
+    Ok(Scenario {
+        name,
+        description: authored.description,
         strategies,
         runs: runs(authored.runs)?,
         seed: authored.seed.map_or(1, |s| s.value),
-        deadlines,
+        cells: vec![settings],
         text: text.to_owned(),
     })
 }
