@@ -1,12 +1,12 @@
-//! Runs grouped into the arms of their scenario, with statistics per metric.
+//! Runs grouped into the arms of their scenario's cells, with statistics per metric.
 //!
-//! *Assumes* measured runs. *Guarantees* that only valid runs enter a statistic, one value each,
-//! and that the invalid ones are counted beside them.
+//! *Assumes* measured runs. *Guarantees* that only valid runs enter a statistic, one value each, however
+//! often a run was attempted; and that those without a valid attempt are counted beside them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use results::{Finding, Manifest};
-use topologies::Strategy;
+use results::{Finding, FindingKind, Manifest, Severity};
+use topologies::{Cell, Strategy};
 
 use crate::metrics::{RouterMetrics, RunMetrics, seconds};
 use crate::statistics::{Summary, mean, summarize};
@@ -171,11 +171,13 @@ pub struct Sample {
     pub summary: Summary,
 }
 
-/// The runs of one scenario with one strategy.
+/// The runs of one cell of a scenario with one strategy.
 #[derive(Debug, Clone)]
 pub struct Arm {
     /// Name of the scenario.
     pub scenario: String,
+    /// The values of the scenario's matrix; none without a matrix.
+    pub cell: Cell,
     /// How the failure was survived.
     pub strategy: Strategy,
     /// A manifest of the arm: the settings, which all its runs share.
@@ -184,8 +186,10 @@ pub struct Arm {
     pub routers: Vec<(String, String, f64)>,
     /// Versions and commits of flaplab that the arm's runs were made by: one, if all is well.
     pub tools: Vec<String>,
-    /// Number of runs.
+    /// Number of runs, each counted once, however often it was attempted.
     pub total: usize,
+    /// Number of attempts at them.
+    pub attempts: usize,
     /// Number of runs whose figures count.
     pub valid: usize,
     /// The metrics, in the order of [`Metric::ALL`].
@@ -202,6 +206,12 @@ impl Draw {
 }
 
 impl Arm {
+    /// What the arm is called among those of its scenario: `tcpr`, or `tcpr, mrai=1s`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        label(self.strategy, &self.cell)
+    }
+
     /// The sample of one metric.
     ///
     /// # Panics
@@ -215,22 +225,74 @@ impl Arm {
     }
 }
 
-/// Groups runs into arms, in the order of scenario and strategy. Runs without a readable
+/// What an arm is called among those of its scenario.
+#[must_use]
+pub fn label(strategy: Strategy, cell: &Cell) -> String {
+    match cell.is_empty() {
+        true => strategy.to_string(),
+        false => format!("{strategy}, {cell}"),
+    }
+}
+
+/// What tells the attempts at one run from those at others.
+type RunKey<'a> = (&'a str, &'a Cell, Strategy, u32);
+
+fn run_key(m: &Manifest) -> RunKey<'_> {
+    (&m.scenario, &m.cell, m.strategy, m.run_index)
+}
+
+/// Lets one valid attempt of each run count: the first. There is a second one only if the first was
+/// taken for invalid when the run was made, by another flaplab or with other limits.
+pub fn count_once(runs: &mut [MeasuredRun]) {
+    let mut first: BTreeMap<RunKey<'_>, (u32, String)> = BTreeMap::new();
+    for run in runs.iter().filter(|r| r.valid) {
+        if let Some(m) = &run.manifest {
+            let this = (m.attempt, run.run_id.clone());
+            let kept = first.entry(run_key(m)).or_insert_with(|| this.clone());
+            if this < *kept {
+                *kept = this;
+            }
+        }
+    }
+    let counting = |m: &Manifest| first.get(&run_key(m)).map(|(_, run_id)| run_id.clone());
+    let others: Vec<(usize, String)> = runs
+        .iter()
+        .enumerate()
+        .filter(|(_, r)| r.valid)
+        .filter_map(|(i, r)| Some((i, counting(r.manifest.as_ref()?)?)))
+        .filter(|(i, counts)| runs[*i].run_id != *counts)
+        .collect();
+    for (i, counts) in others {
+        runs[i].valid = false;
+        runs[i].findings.push(Finding {
+            kind: FindingKind::Repeated,
+            severity: Severity::Invalidating,
+            place: "manifest.json".to_owned(),
+            message: format!(
+                "{counts} is a valid attempt at the same run, and a run counts once; it must have \
+                 been taken for invalid before: compare the two, if the limits were changed since"
+            ),
+        });
+    }
+}
+
+/// Groups runs into arms, in the order of scenario, cell and strategy. Runs without a readable
 /// manifest belong to none; their findings say so.
 #[must_use]
 pub fn group(runs: &[MeasuredRun]) -> Vec<Arm> {
-    let mut by_arm: BTreeMap<(&str, Strategy), Vec<(&Manifest, &MeasuredRun)>> = BTreeMap::new();
+    type Key<'a> = (&'a str, &'a Cell, Strategy);
+    let mut by_arm: BTreeMap<Key<'_>, Vec<(&Manifest, &MeasuredRun)>> = BTreeMap::new();
     for run in runs {
         if let Some(manifest) = &run.manifest {
             by_arm
-                .entry((&manifest.scenario, manifest.strategy))
+                .entry((&manifest.scenario, &manifest.cell, manifest.strategy))
                 .or_default()
                 .push((manifest, run));
         }
     }
     by_arm
         .into_iter()
-        .map(|((scenario, strategy), runs)| {
+        .map(|((scenario, cell, strategy), runs)| {
             let valid: Vec<(Draw, &RunMetrics)> = runs
                 .iter()
                 .filter(|(_, r)| r.valid)
@@ -250,16 +312,25 @@ pub fn group(runs: &[MeasuredRun]) -> Vec<Arm> {
             }
             Arm {
                 scenario: scenario.to_owned(),
+                cell: cell.clone(),
                 strategy,
                 manifest: runs[0].0.clone(),
                 routers,
                 tools,
-                total: runs.len(),
-                valid: runs.iter().filter(|(_, r)| r.valid).count(),
+                total: numbers(runs.iter()),
+                attempts: runs.len(),
+                valid: numbers(runs.iter().filter(|(_, r)| r.valid)),
                 samples: Metric::ALL.map(|m| sample(m, &valid)).into(),
             }
         })
         .collect()
+}
+
+/// How many runs there are attempts at.
+fn numbers<'a>(runs: impl Iterator<Item = &'a (&'a Manifest, &'a MeasuredRun)>) -> usize {
+    runs.map(|(m, _)| m.run_index)
+        .collect::<BTreeSet<_>>()
+        .len()
 }
 
 fn sample(metric: Metric, runs: &[(Draw, &RunMetrics)]) -> Sample {

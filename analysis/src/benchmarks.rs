@@ -171,6 +171,7 @@ pub fn draw(figure: &BenchmarkFigure, samples: &Samples) -> Result<(String, Vec<
             Scale::Spread
         },
         curves: curves.collect(),
+        also_spans: Vec::new(),
         notes: figure.notes.iter().map(|n| (*n).to_owned()).collect(),
     }
     .to_svg(Paper::PLAIN)?;

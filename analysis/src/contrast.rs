@@ -167,11 +167,12 @@ fn matched<'a>(a: &'a [Arm], b: &'a [Arm]) -> (Vec<Matched<'a>>, Vec<String>) {
     // Two routers are often two scenarios; with one on either side it is clear which is meant.
     let by_strategy = scenarios(a) == 1 && scenarios(b) == 1;
     let name = |arm: &Arm| match by_strategy {
-        true => arm.strategy.to_string(),
-        false => format!("{}, {}", arm.scenario, arm.strategy),
+        true => arm.label(),
+        false => format!("{}, {}", arm.scenario, arm.label()),
     };
-    let partners =
-        |x: &Arm, y: &Arm| x.strategy == y.strategy && (by_strategy || x.scenario == y.scenario);
+    let partners = |x: &Arm, y: &Arm| {
+        x.strategy == y.strategy && x.cell == y.cell && (by_strategy || x.scenario == y.scenario)
+    };
     let mut pairs = Vec::new();
     let mut left_out = Vec::new();
     for arm in a {

@@ -62,7 +62,7 @@ pub(crate) struct Comparison<'a> {
     pub(crate) against: (&'a str, &'a Arm),
 }
 
-/// Compares every arm with every one before it, in each metric that both have. What stands under
+/// Compares every arm with every one before it in its cell, in each metric that both have. What stands under
 /// one scenario is one family of comparisons.
 #[must_use]
 pub fn between_arms(arms: &[Arm]) -> Vec<Difference> {
@@ -71,10 +71,11 @@ pub fn between_arms(arms: &[Arm]) -> Vec<Difference> {
 }
 
 fn between_arms_of_one(arms: &[Arm]) -> Vec<Difference> {
-    let names: Vec<String> = arms.iter().map(|a| a.strategy.to_string()).collect();
+    let names: Vec<String> = arms.iter().map(|a| a.label()).collect();
     let mut compared = Vec::new();
     for against in 0..arms.len() {
-        for of in against + 1..arms.len() {
+        let same_cell = |of: &usize| arms[*of].cell == arms[against].cell;
+        for of in (against + 1..arms.len()).filter(same_cell) {
             compared.push(Comparison {
                 of: (&names[of], &arms[of]),
                 against: (&names[against], &arms[against]),

@@ -87,7 +87,7 @@ pub(crate) enum Marker {
 }
 
 /// Black, and colours that the colour-blind tell apart (Okabe and Ito 2008).
-pub(crate) const PENS: [Pen; 5] = [
+pub(crate) const PENS: [Pen; 8] = [
     Pen {
         color: BLACK,
         dash: None,
@@ -113,6 +113,33 @@ pub(crate) const PENS: [Pen; 5] = [
         dash: None,
         marker: Marker::OpenCircle,
     },
+    Pen {
+        color: RGBColor(204, 121, 167),
+        dash: Some((72, 18)),
+        marker: Marker::FullSquare,
+    },
+    Pen {
+        color: RGBColor(230, 159, 0),
+        dash: Some((36, 36)),
+        marker: Marker::OpenSquare,
+    },
+    Pen {
+        color: RGBColor(120, 120, 120),
+        dash: None,
+        marker: Marker::Cross,
+    },
+];
+
+/// Lines and markers that tell curves of one colour apart.
+pub(crate) const LINES: [(Option<(i32, i32)>, Marker); 8] = [
+    (None, Marker::FullCircle),
+    (Some((36, 18)), Marker::OpenSquare),
+    (Some((12, 12)), Marker::Cross),
+    (Some((72, 18)), Marker::FullSquare),
+    (None, Marker::OpenCircle),
+    (Some((36, 36)), Marker::FullCircle),
+    (Some((18, 36)), Marker::OpenSquare),
+    (Some((72, 54)), Marker::Cross),
 ];
 
 /// One distribution.
@@ -150,6 +177,8 @@ pub(crate) struct Chart<'a> {
     pub(crate) counted: &'a str,
     pub(crate) scale: Scale,
     pub(crate) curves: Vec<Curve<'a>>,
+    /// Values of other charts that this one is compared with: the axis spans them too.
+    pub(crate) also_spans: Vec<f64>,
     /// Lines below the legend.
     pub(crate) notes: Vec<String>,
 }
@@ -199,6 +228,7 @@ impl Chart<'_> {
             ends.into_iter().flatten().map(|v| self.place(*v))
         });
         let (low, high) = ends
+            .chain(self.also_spans.iter().map(|v| self.place(*v)))
             .filter(|v| v.is_finite())
             .fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
         let low = if self.scale == Scale::FromZero {

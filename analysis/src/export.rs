@@ -68,6 +68,8 @@ struct Manifest<'a> {
 struct ExportedArm<'a> {
     scenario: &'a str,
     strategy: String,
+    /// Values of the matrix; empty without one.
+    cell: String,
     topology: &'a str,
     size: usize,
     failure: String,
@@ -237,6 +239,7 @@ fn manifest(campaign: &CampaignDir, runs: &[MeasuredRun], arms: &[Arm], folder: 
             .map(|a| ExportedArm {
                 scenario: &a.scenario,
                 strategy: a.strategy.to_string(),
+                cell: a.cell.to_string(),
                 topology: &a.manifest.topology,
                 size: a.manifest.size,
                 failure: a.manifest.failure.to_string(),

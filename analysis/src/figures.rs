@@ -1,14 +1,15 @@
 //! The figures of a campaign, fit to go into a paper: the distributions over runs, one curve per
 //! arm, as figures 7 to 9 and 11 to 13 of Surton (2014) show them.
 //!
-//! *Assumes* the arms of one campaign. *Guarantees* what `drawing.rs` does, and that an arm is drawn
-//! in the same way in every figure.
+//! *Assumes* the arms of one campaign. *Guarantees* what `drawing.rs` does, that an arm is drawn in the
+//! same way in every figure, and that no chart has more curves than can be told apart: where a
+//! matrix makes more, each cell has a chart of its own, all on the same axis.
 
-use topologies::Strategy;
+use topologies::{Cell, Strategy};
 
 use crate::arms::{Arm, Metric, Sample};
 pub use crate::drawing::FigureError;
-use crate::drawing::{Chart, Curve, PENS, Pen, Scale};
+use crate::drawing::{Chart, Curve, LINES, PENS, Pen, Scale};
 pub use crate::paper::Paper;
 use crate::statistics::dkw_half_width;
 
@@ -41,6 +42,55 @@ pub const FIGURES: [Figure; 3] = [
         axis: "Updates sent per router",
     },
 ];
+
+/// Most curves of one chart.
+const CURVES: usize = 8;
+
+/// Arms that are drawn in one chart.
+#[derive(Debug, Clone)]
+pub struct Sheet<'a> {
+    /// What is added to the names of the figures' files; nothing if there is one sheet.
+    pub name: String,
+    /// The arms.
+    pub arms: Vec<&'a Arm>,
+}
+
+/// The arms in one sheet, or, if these are too many, in one for each cell of the matrix.
+#[must_use]
+pub fn sheets(arms: &[Arm]) -> Vec<Sheet<'_>> {
+    let cells = distinct(arms.iter().map(|a| &a.cell));
+    if arms.len() <= CURVES || cells.len() < 2 {
+        return vec![Sheet {
+            name: String::new(),
+            arms: arms.iter().collect(),
+        }];
+    }
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "=,._-".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    let sheet = |cell: &Cell| Sheet {
+        name: format!(
+            "-{}",
+            cell.to_string().chars().map(plain).collect::<String>()
+        ),
+        arms: arms.iter().filter(|a| a.cell == *cell).collect(),
+    };
+    cells.into_iter().map(sheet).collect()
+}
+
+fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut once = Vec::new();
+    for one in all {
+        if !once.contains(&one) {
+            once.push(one);
+        }
+    }
+    once
+}
 
 impl Figure {
     /// The figure that shows a metric.
@@ -76,7 +126,28 @@ pub(crate) fn pen_of(arm: &Arm) -> usize {
     }
 }
 
-/// Draws a figure as SVG, of the usual width.
+/// How an arm is drawn: without a matrix, or where each cell has a sheet of its own, as its strategy
+/// is everywhere. In a sheet of several cells the colour is the strategy's, the line and its marker
+/// the cell's; with one strategy alone the cells have the colours.
+fn pen(arm: &Arm, sheet: &[&Arm]) -> Pen {
+    let of_strategy = PENS[pen_of(arm)];
+    let cells = distinct(sheet.iter().map(|a| &a.cell));
+    if cells.len() < 2 {
+        return of_strategy;
+    }
+    let number = cells.iter().position(|c| **c == arm.cell).unwrap_or(0);
+    if distinct(sheet.iter().map(|a| a.strategy)).len() == 1 {
+        return PENS[number % PENS.len()];
+    }
+    let (dash, marker) = LINES[number % LINES.len()];
+    Pen {
+        dash,
+        marker,
+        ..of_strategy
+    }
+}
+
+/// Draws a figure of all arms as SVG, of the usual width.
 ///
 /// # Errors
 /// If the plotting library fails.
@@ -84,21 +155,52 @@ pub fn to_svg(figure: Figure, arms: &[Arm]) -> Result<String, FigureError> {
     to_svg_on(Paper::PLAIN, figure, arms)
 }
 
-/// Draws a figure as SVG, on that much paper.
+/// Draws a figure of all arms as SVG, on that much paper.
 ///
 /// # Errors
 /// If the plotting library fails.
 pub fn to_svg_on(paper: Paper, figure: Figure, arms: &[Arm]) -> Result<String, FigureError> {
-    let curves = arms.iter().map(|arm| {
-        let pen = PENS[pen_of(arm)];
+    let sheet = Sheet {
+        name: String::new(),
+        arms: arms.iter().collect(),
+    };
+    sheet_to_svg_on(paper, figure, &sheet, arms)
+}
+
+/// Draws one sheet of a figure as SVG, on the axis of all arms.
+///
+/// # Errors
+/// If the plotting library fails.
+pub fn sheet_to_svg(
+    figure: Figure,
+    sheet: &Sheet<'_>,
+    arms: &[Arm],
+) -> Result<String, FigureError> {
+    sheet_to_svg_on(Paper::PLAIN, figure, sheet, arms)
+}
+
+/// The same, on that much paper.
+///
+/// # Errors
+/// If the plotting library fails.
+pub fn sheet_to_svg_on(
+    paper: Paper,
+    figure: Figure,
+    sheet: &Sheet<'_>,
+    arms: &[Arm],
+) -> Result<String, FigureError> {
+    let curves = sheet.arms.iter().map(|arm| {
+        let pen = pen(arm, &sheet.arms);
         curve(legend(arm, arms), pen, arm.sample(figure.metric))
     });
+    let largest = |arm: &Arm| arm.sample(figure.metric).values.last().copied();
     Chart {
         name: figure.name,
         axis: figure.axis,
         counted: "Cumulative fraction of runs",
         scale: Scale::FromZero,
         curves: curves.collect(),
+        also_spans: arms.iter().filter_map(largest).collect(),
         notes: Vec::new(),
     }
     .to_svg(paper)
@@ -120,6 +222,7 @@ pub fn of_two(figure: Figure, name: &str, a: &Arm, b: &Arm) -> Result<String, Fi
         counted: "Cumulative fraction of runs",
         scale: Scale::FromZero,
         curves: vec![curve("A", PENS[0], a), curve("B", PENS[1], b)],
+        also_spans: Vec::new(),
         notes: Vec::new(),
     }
     .to_svg(Paper::PLAIN)
@@ -155,8 +258,8 @@ fn counted(runs: usize) -> String {
 pub(crate) fn legend(arm: &Arm, arms: &[Arm]) -> String {
     let runs = counted(arm.valid);
     if arms.iter().all(|a| a.scenario == arm.scenario) {
-        format!("{} ({runs})", arm.strategy)
+        format!("{} ({runs})", arm.label())
     } else {
-        format!("{}, {} ({runs})", arm.scenario, arm.strategy)
+        format!("{}, {} ({runs})", arm.scenario, arm.label())
     }
 }

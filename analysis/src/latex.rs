@@ -53,12 +53,7 @@ pub(crate) fn summary(arms: &[Arm]) -> String {
             let _ = writeln!(text, "\\multicolumn{{5}}{{l}}{{\\emph{{{name}}}}} \\\\");
         }
         for arm in arms {
-            let _ = write!(
-                text,
-                "{} & {}",
-                escaped(&arm.strategy.to_string()),
-                arm.valid
-            );
+            let _ = write!(text, "{} & {}", escaped(&arm.label()), arm.valid);
             for (metric, _) in COLUMNS {
                 let _ = write!(text, " & {}", figure(arm, metric));
             }

@@ -157,8 +157,9 @@ pub(crate) fn measure_runs(
             path: campaign.runs_dir(),
         });
     }
-    let (runs, replays): (Vec<MeasuredRun>, Vec<Option<Replay>>) =
+    let (mut runs, replays): (Vec<MeasuredRun>, Vec<Option<Replay>>) =
         dirs.par_iter().map(measure_and_replay).unzip();
+    arms::count_once(&mut runs);
     if runs.iter().all(|r| r.manifest.is_none()) {
         let finding = runs.iter().find_map(|r| r.findings.first());
         return Err(AnalyzeError::NoReadableRun {
@@ -246,12 +247,33 @@ fn write_figures(campaign: &CampaignDir, arms: &[arms::Arm]) -> Result<(), Analy
         path: folder.clone(),
         source,
     })?;
+    let sheets = figures::sheets(arms);
     FIGURES.par_iter().try_for_each(|&figure| {
-        let svg = figures::to_svg(figure, arms)?;
-        let pdf = figures::to_pdf(figure, &svg)?;
-        write_whole(&folder.join(format!("{}.svg", figure.name)), svg.as_bytes())?;
-        write_whole(&folder.join(format!("{}.pdf", figure.name)), &pdf)
+        let at = |name: &str, ending| folder.join(format!("{}{name}.{ending}", figure.name));
+        for sheet in &sheets {
+            let svg = figures::sheet_to_svg(figure, sheet, arms)?;
+            let pdf = figures::to_pdf(figure, &svg)?;
+            write_whole(&at(&sheet.name, "svg"), svg.as_bytes())?;
+            write_whole(&at(&sheet.name, "pdf"), &pdf)?;
+        }
+        if sheets.iter().all(|s| !s.name.is_empty()) {
+            // One of fewer arms, of before the campaign grew, would be taken for a current one.
+            for ending in ["svg", "pdf"] {
+                remove_outdated(&at("", ending))?;
+            }
+        }
+        Ok(())
     })
+}
+
+fn remove_outdated(path: &Path) -> Result<(), AnalyzeError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(AnalyzeError::Write {
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Writes a file so that whoever reads it finds its old content or its new one.

@@ -184,9 +184,9 @@ pub(crate) fn wide(arms: &[Arm], metrics: &[Metric]) -> Vec<Needed> {
 
 fn name(arm: &Arm, arms: &[Arm]) -> String {
     if arms.iter().all(|a| a.scenario == arm.scenario) {
-        arm.strategy.to_string()
+        arm.label()
     } else {
-        format!("{}, {}", arm.scenario, arm.strategy)
+        format!("{}, {}", arm.scenario, arm.label())
     }
 }
 

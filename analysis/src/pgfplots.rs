@@ -106,9 +106,9 @@ fn marked(runs: usize) -> String {
 
 fn label(arm: &Arm, arms: &[Arm]) -> String {
     if arms.iter().all(|a| a.scenario == arm.scenario) {
-        arm.strategy.to_string()
+        arm.label()
     } else {
-        format!("{}-{}", arm.scenario, arm.strategy)
+        format!("{}-{}", arm.scenario, arm.label())
     }
 }
 

@@ -34,7 +34,16 @@ pub(crate) fn beside(arm: &Arm) -> Option<Study> {
     let published = study.values.iter().any(|v| {
         v.failure == m.failure && v.strategy == m.strategy && v.topology.to_string() == m.topology
     });
-    (same && published).then(|| Study {
+    // What else a matrix varies, the study did not.
+    let compared = [
+        "router.mrai",
+        "topology.size",
+        "topology.kind",
+        "failure.kind",
+    ];
+    let mut varied = m.cell.settings().iter().map(|s| s.key.as_str());
+    let like_it = varied.all(|key| compared.contains(&key));
+    (same && published && like_it).then(|| Study {
         router: format!(
             "{}{}, MRAI {} s",
             study.setup.router,

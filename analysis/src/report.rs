@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
-use results::{FindingKind, Severity};
+use results::{FindingKind, Manifest, Severity};
 use topologies::FailureKind;
 
 use crate::arms::{Arm, MeasuredRun, Metric};
@@ -56,8 +56,10 @@ pub struct Report {
     pub differences: Vec<Difference>,
     /// What MRAI the routers realised, of each run that measured it.
     pub realised: Vec<Realised>,
-    /// Number of runs, unreadable ones included.
+    /// Number of runs, each counted once, unreadable ones included.
     pub runs: usize,
+    /// Number of attempts at them: run directories.
+    pub attempts: usize,
     /// Number of runs whose manifest cannot be read, and that therefore belong to no arm.
     pub unreadable: usize,
     /// What was found, the gravest first.
@@ -84,13 +86,15 @@ impl Report {
                 }
             }
         }
+        let unreadable = runs.iter().filter(|r| r.manifest.is_none()).count();
         Self {
             campaign: campaign.to_owned(),
             realised: realised::of(runs),
+            runs: arms.iter().map(|a| a.total).sum::<usize>() + unreadable,
+            attempts: runs.len(),
             arms,
             differences,
-            runs: runs.len(),
-            unreadable: runs.iter().filter(|r| r.manifest.is_none()).count(),
+            unreadable,
             findings: counts
                 .into_iter()
                 .rev()
@@ -126,7 +130,7 @@ impl Report {
         table.set_header(header);
         for arm in arms {
             let mut row = vec![
-                Cell::new(arm.strategy),
+                Cell::new(arm.label()),
                 Cell::new(routers(arm)),
                 right(format!("{} of {}", arm.valid, arm.total)),
             ];
@@ -158,11 +162,13 @@ impl Report {
         let Some(first) = arms.iter().find(|a| a.valid > 0) else {
             return Ok(());
         };
+        let same = |a: &&Arm| a.strategy == first.strategy;
+        let firsts: Vec<String> = arms.iter().filter(same).map(Arm::label).collect();
         let first = first.strategy.to_string();
         let shown: Vec<&Difference> = self
             .differences
             .iter()
-            .filter(|d| d.scenario == arms[0].scenario && d.against == first)
+            .filter(|d| d.scenario == arms[0].scenario && firsts.contains(&d.against))
             .filter(|d| COLUMNS.iter().any(|(m, _)| *m == d.metric))
             .collect();
         let Some(comparisons) = shown.first().map(|d| d.tests.comparisons) else {
@@ -184,8 +190,9 @@ impl Report {
 
     fn write_findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.findings.is_empty() {
-            return writeln!(f, "Findings: none in {} runs.", self.runs);
+            return writeln!(f, "Findings: none in {} runs.", self.attempts);
         }
+        let again = self.attempts - self.runs;
         writeln!(
             f,
             "Findings (each with its place and remedy in findings.csv):"
@@ -193,12 +200,13 @@ impl Report {
         for c in &self.findings {
             writeln!(
                 f,
-                "  {:<13} {:<22} {} in {} of {} runs",
+                "  {:<13} {:<22} {} in {} of {} {}",
                 word(&c.severity),
                 word(&c.kind),
                 c.findings,
                 c.runs,
-                self.runs
+                self.attempts,
+                if again == 0 { "runs" } else { "attempts" }
             )?;
         }
         if self.unreadable > 0 {
@@ -206,6 +214,14 @@ impl Report {
                 f,
                 "  {} runs have no readable manifest and stand in no arm.",
                 self.unreadable
+            )?;
+        }
+        if again > 0 {
+            writeln!(
+                f,
+                "  {} runs were attempted {} times: one valid attempt of each counts, the others are \
+                 kept in runs/ and left out.",
+                self.runs, self.attempts
             )?;
         }
         if self.valid_runs() < self.runs {
@@ -227,8 +243,10 @@ impl fmt::Display for Report {
             let m = &arms[0].manifest;
             writeln!(
                 f,
-                "{}: failure `{}`, {} of {} routers",
-                m.scenario, m.failure, m.topology, m.size
+                "{}: failure `{}`, {}",
+                m.scenario,
+                each(arms, |m| m.failure.to_string()),
+                each(arms, |m| format!("{} of {} routers", m.topology, m.size))
             )?;
             if failed(&arms[0]) {
                 writeln!(f, "{}", Self::table(arms))?;
@@ -303,6 +321,21 @@ fn differences_table(shown: &[&Difference], first: &str) -> Table {
         ]);
     }
     table
+}
+
+/// What all arms have, or all that there is if the matrix varies it.
+pub(crate) fn each<'a>(
+    arms: impl IntoIterator<Item = &'a Arm>,
+    of: impl Fn(&Manifest) -> String,
+) -> String {
+    let mut all: Vec<String> = Vec::new();
+    for arm in arms {
+        let this = of(&arm.manifest);
+        if !all.contains(&this) {
+            all.push(this);
+        }
+    }
+    all.join(", ")
 }
 
 fn right(text: String) -> Cell {

@@ -9,6 +9,8 @@ use polars::prelude::{
     CsvWriter, DataFrame, ParquetCompression, ParquetWriter, PolarsError, SerWriter, df,
 };
 
+use topologies::Cell;
+
 use crate::arms::{Arm, MeasuredRun};
 use crate::differences::Difference;
 use crate::metrics::seconds;
@@ -54,7 +56,14 @@ pub fn metrics(runs: &[MeasuredRun]) -> Result<DataFrame, PolarsError> {
         "probe_disconnected_s" =>
             column!(|_, _, _, router| router.probe.map(|p| seconds(p.disconnected_ns))),
         "probes_lost" => column!(|_, _, _, router| router.probe.map(|p| p.lost)),
+        "cell" => column!(|_, m, _, _| cell(&m.cell)),
+        "attempt" => column!(|_, m, _, _| m.attempt),
     )
+}
+
+/// The name of a cell; none without a matrix.
+fn cell(cell: &Cell) -> Option<String> {
+    (!cell.is_empty()).then(|| cell.to_string())
 }
 
 /// The row per run, router and peer: `sessions.csv`.
@@ -76,6 +85,7 @@ pub fn sessions(runs: &[MeasuredRun]) -> Result<DataFrame, PolarsError> {
         "advertisements_sent" => rows.iter().map(|(.., s)| s.advertisements).collect::<Vec<_>>(),
         "withdrawals_sent" => rows.iter().map(|(.., s)| s.withdrawals).collect::<Vec<_>>(),
         "valid" => rows.iter().map(|(r, ..)| r.valid).collect::<Vec<_>>(),
+        "cell" => rows.iter().map(|(_, m, ..)| cell(&m.cell)).collect::<Vec<_>>(),
     )
 }
 
@@ -107,6 +117,7 @@ pub fn summary(arms: &[Arm]) -> Result<DataFrame, PolarsError> {
         "median" => figure!(|f| Some(f.median)),
         "p90" => figure!(|f| Some(f.p90)),
         "max" => figure!(|f| Some(f.max)),
+        "cell" => rows.iter().map(|(a, _)| cell(&a.cell)).collect::<Vec<_>>(),
     )
 }
 

@@ -3,8 +3,11 @@
 //!
 //! *Assumes* a tokio runtime. *Guarantees* that a directory which is no campaign of this scenario is
 //! never written to, that a campaign which is there is gone on with where it ended, that every run
-//! that was begun ends with a manifest that says how, and that arms are interleaved, so that a
-//! drift of the machine hits all alike.
+//! that was begun ends with a manifest that says how, that one which is invalid is made again, so
+//! often and no oftener, and that arms and cells are interleaved, so that a drift of the machine hits
+//! all alike.
+
+mod plan;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,127 +16,32 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
+use results::attempt::attempt_id;
 use results::{
-    CampaignDir, ClaimedCampaign, Clock, DirError, Finding, Manifest, RunDir, SCHEMA_VERSION,
-    Status,
+    CampaignDir, ClaimedCampaign, Clock, DirError, Manifest, RunDir, SCHEMA_VERSION, Status,
 };
-use thiserror::Error;
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use topologies::{ResolvedScenario, Scenario};
 
+pub use self::plan::{CampaignError, CampaignEvent, CampaignPlan, Tally};
 use crate::capsule::{Capsule, SpawnError};
 use crate::clock;
 use crate::jobs::controller::Decision;
-use crate::jobs::{Jobs, Slot, Slots};
+use crate::jobs::{Slot, Slots};
+use crate::judge::Verdict;
 use crate::machine::foreign;
 use crate::network::SYSCTLS;
 use crate::protocol::{Assignment, Order, Outcome, Purpose, Report, Stage};
-use crate::resume::{self, Make, ResumeError, Resumed};
-use crate::versions::{self, VersionError, Versions};
+use crate::resume::{self, Make, Missing, Resumed};
+use crate::versions::{self, AllVersions, Uses};
 
 /// How long a lab may take to close its records once it is told to.
 const CLOSING: Duration = Duration::from_secs(20);
 
-/// Why a campaign could not go on.
-#[derive(Debug, Error)]
-pub enum CampaignError {
-    /// A program is missing.
-    #[error(transparent)]
-    Version(#[from] VersionError),
-    /// The campaign's directory.
-    #[error(transparent)]
-    Dir(#[from] DirError),
-    /// What is in it already.
-    #[error(transparent)]
-    Resume(#[from] ResumeError),
-}
-
-/// What happens in a campaign.
-#[derive(Debug, Clone, PartialEq)]
-pub enum CampaignEvent {
-    /// A campaign that was begun before goes on.
-    Resumed {
-        /// Number of runs that are complete, of those asked for.
-        there: usize,
-        /// Names of those that were interrupted and moved to `abandoned/`.
-        abandoned: Vec<String>,
-        /// In what those that are complete were made otherwise than those to come.
-        otherwise: Vec<String>,
-    },
-    /// How many labs are up at a time from now on, where that is flaplab's own decision.
-    Jobs(Decision),
-    /// A run begins.
-    Begun {
-        /// Its name.
-        run_id: String,
-    },
-    /// A run tells how far it is.
-    Progress {
-        /// Its name.
-        run_id: String,
-        /// The stage.
-        stage: Stage,
-        /// In words.
-        text: String,
-    },
-    /// A run failed, and its lab is kept until `End`.
-    Kept {
-        /// Its name.
-        run_id: String,
-        /// Why it failed.
-        error: String,
-        /// Process 1 of its capsule.
-        init_pid: i32,
-    },
-    /// A run ended.
-    Ended {
-        /// Its name.
-        run_id: String,
-        /// Complete, failed or aborted.
-        status: Status,
-        /// Why it failed.
-        error: Option<String>,
-        /// Everything found.
-        findings: Vec<Finding>,
-    },
-}
-
-/// What a campaign is to do.
-#[derive(Debug, Clone)]
-pub struct CampaignPlan {
-    /// The scenario, with its overrides.
-    pub scenario: Scenario,
-    /// Names of the only runs to be made; none: all of the scenario's.
-    pub only: Option<Vec<String>>,
-    /// Labs at a time.
-    pub jobs: Jobs,
-    /// Whether a failed lab is left up.
-    pub keep: bool,
-    /// Version of flaplab, for the manifests.
-    pub tool_version: String,
-    /// Commit of flaplab, for the manifests.
-    pub tool_commit: String,
-}
-
-/// How the runs of a campaign ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Complete when the campaign was gone on with.
-    pub there: usize,
-    /// Complete; the analysis judges whether they are valid.
-    pub complete: usize,
-    /// Failed.
-    pub failed: usize,
-    /// Aborted.
-    pub aborted: usize,
-    /// Never begun, because the campaign was stopped.
-    pub left: usize,
-}
-
 struct Shared {
     plan: CampaignPlan,
     campaign: ClaimedCampaign,
-    versions: Versions,
+    versions: AllVersions,
     /// Labs come up one at a time, or a few where there are more CPUs: sixteen at once would only
     /// share the CPUs, and disturb the labs that are being measured for longer.
     bring_up: Semaphore,
@@ -146,14 +54,10 @@ struct Shared {
     halted: AtomicBool,
 }
 
-/// All runs of a scenario in the order in which they are made: arms are interleaved.
+/// All runs of a scenario in the order in which they are made: by number, then by cell, then by arm.
 #[must_use]
 pub fn runs(scenario: &Scenario) -> Vec<ResolvedScenario> {
-    let strategies = scenario.strategies();
-    (0..scenario.runs())
-        .flat_map(|i| strategies.iter().map(move |s| (*s, i)))
-        .map(|(strategy, i)| scenario.resolve(strategy, i))
-        .collect()
+    scenario.resolve_all().collect()
 }
 
 /// Carries out a campaign into the directory `out`, or what is missing of it there. When `stop`
@@ -174,17 +78,29 @@ pub async fn carry_out(
     if let Some(only) = &plan.only {
         runs.retain(|run| only.contains(&run.run_id()));
     }
-    let Some(first) = runs.first() else {
+    // Places are for the largest lab that may come.
+    let Some(largest) = runs.iter().max_by_key(|run| run.size) else {
         return Ok(Tally::default());
     };
-    let versions = versions::versions(first)?;
+    let slots = Slots::new(plan.jobs, largest);
+    let versions = AllVersions::ask(&runs)?;
     let campaign = CampaignDir::claim(out, plan.scenario.text())?;
-    let slots = Slots::new(plan.jobs, first);
-    let mut tally = Tally::default();
-    let resumed = if campaign.resumed {
-        Some(resume::resume(&campaign.dir, &plan.scenario, runs.clone())?)
+    let attempts = plan.repeats.saturating_add(1);
+    let is_there = campaign.resumed;
+    let resumed = if is_there {
+        let (dir, plan) = (campaign.dir.clone(), plan.clone());
+        let resuming = tokio::task::spawn_blocking(move || {
+            resume::resume(&dir, &plan.scenario, runs, &plan.judge, attempts)
+        });
+        // It is not cancelled, and a panic in it is one here.
+        let resumed = resuming.await;
+        resumed.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))?
     } else {
-        None
+        let first = |scenario| Missing::first(scenario, attempts);
+        Resumed {
+            missing: runs.into_iter().map(first).collect(),
+            ..Resumed::default()
+        }
     };
     let shared = Arc::new(Shared {
         plan,
@@ -197,22 +113,22 @@ pub async fn carry_out(
         release,
         halted: AtomicBool::new(false),
     });
-    let runs = match resumed {
-        None => runs,
-        Some(resumed) => {
-            tally.there = resumed.there;
-            shared.tell_resumed(&resumed);
-            resumed.missing
-        }
+    if is_there {
+        shared.tell_resumed(&resumed);
+    }
+    let mut tally = Tally {
+        there: resumed.there,
+        spent: resumed.spent.len(),
+        ..Tally::default()
     };
     shared.tell_jobs(shared.slots.decision());
     let mut refused = None;
     // All of them, for the turn to come up is given in the order of asking, and then a place.
-    let at_once = runs.len().max(1);
-    let mut ended = stream::iter(runs)
-        .map(|scenario| {
+    let at_once = resumed.missing.len().max(1);
+    let mut ended = stream::iter(resumed.missing)
+        .map(|missing| {
             let shared = Arc::clone(&shared);
-            async move { shared.run(scenario).await }
+            async move { shared.run(missing).await }
         })
         .buffer_unordered(at_once);
     while let Some(result) = ended.next().await {
@@ -223,18 +139,42 @@ pub async fn carry_out(
                 shared.halted.store(true, Ordering::Relaxed);
                 refused.get_or_insert(e);
             }
-            Ok(Some(Status::Complete)) => tally.complete += 1,
-            Ok(Some(Status::Aborted)) => tally.aborted += 1,
-            Ok(Some(Status::Failed | Status::Running)) => tally.failed += 1,
+            Ok(Some((Status::Complete, true))) => tally.complete += 1,
+            Ok(Some((Status::Complete, false))) => tally.invalid += 1,
+            Ok(Some((Status::Aborted, _))) => tally.aborted += 1,
+            Ok(Some((Status::Failed | Status::Running, _))) => tally.failed += 1,
         }
     }
     refused.map_or(Ok(tally), |e| Err(e.into()))
 }
 
 impl Shared {
-    /// Carries out one run; tells how it ended, or `None` if the campaign was stopped before it
-    /// began.
-    async fn run(&self, scenario: ResolvedScenario) -> Result<Option<Status>, DirError> {
+    /// Carries out one run, again and again while it is not valid and attempts are left; tells how the
+    /// last one ended and whether it is valid, or `None` if the campaign was stopped before the first
+    /// began. A further attempt waits behind all who wait for their turn already.
+    async fn run(&self, missing: Missing) -> Result<Option<(Status, bool)>, DirError> {
+        let Missing { scenario, attempts } = missing;
+        let mut last = None;
+        for attempt in attempts.clone() {
+            let more = attempt + 1 < attempts.end;
+            let Some((status, valid)) = self.attempt(&scenario, attempt, more).await? else {
+                break;
+            };
+            last = Some((status, valid));
+            if valid || status == Status::Aborted {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    /// Makes one attempt at a run.
+    async fn attempt(
+        &self,
+        scenario: &ResolvedScenario,
+        attempt: u32,
+        more: bool,
+    ) -> Result<Option<(Status, bool)>, DirError> {
         let mut stop = self.stop.clone();
         if *stop.borrow() || self.halted.load(Ordering::Relaxed) {
             return Ok(None);
@@ -252,21 +192,23 @@ impl Shared {
             return Ok(None);
         }
         let clock = clock::begin();
-        let run_id = scenario.run_id();
-        let mut manifest = self.manifest(&scenario, clock);
+        let mut manifest = self.manifest(scenario, attempt, clock);
+        let run_id = manifest.run_id.clone();
         let run = self.campaign.dir.create_run(&run_id)?;
         run.write_topology(&scenario.topology)?;
-        run.write_scenario(&scenario)?;
+        run.write_scenario(scenario)?;
         run.write_manifest(&manifest)?;
         // So that every run has both, also one whose lab never came up.
         run.event_log()?;
         run.finding_log()?;
         self.tell(CampaignEvent::Begun {
             run_id: run_id.clone(),
+            strategy: scenario.strategy,
+            cell: scenario.cell.clone(),
         });
 
         let outcome = self
-            .in_capsule(&run, &run_id, scenario, clock, permit, &mut slot)
+            .in_capsule(&run, &run_id, scenario.clone(), clock, permit, &mut slot)
             .await;
         let mut outcome = outcome.unwrap_or_else(|e| Outcome {
             status: Status::Failed,
@@ -293,14 +235,25 @@ impl Shared {
                 None => e.to_string(),
             });
         }
+        let Verdict { valid, findings } = match outcome.status {
+            Status::Complete => self.plan.judge.judge_apart(&run).await,
+            _ => Verdict {
+                valid: false,
+                findings: outcome.findings,
+            },
+        };
+        let stopped = *self.stop.borrow() || self.halted.load(Ordering::Relaxed);
         self.tell(CampaignEvent::Ended {
             run_id,
+            attempt,
             status: outcome.status,
             error: outcome.error,
-            findings: outcome.findings,
+            findings,
+            valid,
+            again: more && !valid && outcome.status != Status::Aborted && !stopped,
         });
         self.tell_jobs(slot.decision());
-        Ok(Some(outcome.status))
+        Ok(Some((outcome.status, valid)))
     }
 
     async fn in_capsule(
@@ -322,6 +275,8 @@ impl Shared {
         };
         let mut capsule = Capsule::spawn(Some(run.path())).await?;
         let init_pid = capsule.init_pid();
+        let names = scenario.topology.nodes.iter().map(|n| n.name.clone());
+        let nodes: Vec<String> = names.collect();
         let assignment = Box::new(Assignment {
             scenario,
             clock,
@@ -374,6 +329,7 @@ impl Shared {
                         run_id: run_id.to_owned(),
                         error,
                         init_pid,
+                        nodes: nodes.clone(),
                     });
                 }
                 Report::Ended(outcome) => break *outcome,
@@ -393,19 +349,26 @@ impl Shared {
     /// Tells what is there. Runs made by another flaplab or with another router stand beside ours in
     /// the same arm: that is said, too.
     fn tell_resumed(&self, resumed: &Resumed) {
-        let next = resumed.missing.first().map(|run| {
-            let clock = Clock {
-                wall_minus_mono_ns: 0,
+        let clock = Clock {
+            wall_minus_mono_ns: 0,
+        };
+        let mut otherwise: Vec<String> = Vec::new();
+        for (uses, theirs) in &resumed.makes {
+            let like = |missing: &&Missing| Uses::of(&missing.scenario) == *uses;
+            let Some(next) = resumed.missing.iter().find(like) else {
+                continue;
             };
-            Make::of(&self.manifest(run, clock))
-        });
-        let otherwise = next.map_or_else(Vec::new, |ours| {
-            let differ = resumed.makes.iter().flat_map(|m| m.differences(&ours));
-            differ.collect()
-        });
+            let ours = Make::of(&self.manifest(&next.scenario, next.attempts.start, clock));
+            for difference in theirs.differences(&ours) {
+                if !otherwise.contains(&difference) {
+                    otherwise.push(difference);
+                }
+            }
+        }
         self.tell(CampaignEvent::Resumed {
             there: resumed.there,
             abandoned: resumed.abandoned.clone(),
+            spent: resumed.spent.clone(),
             otherwise,
         });
     }
@@ -421,11 +384,15 @@ impl Shared {
         let _ = self.events.send(event);
     }
 
-    fn manifest(&self, scenario: &ResolvedScenario, clock: Clock) -> Manifest {
+    fn manifest(&self, scenario: &ResolvedScenario, attempt: u32, clock: Clock) -> Manifest {
+        let versions = self.versions.of(scenario);
         Manifest {
             schema_version: SCHEMA_VERSION,
-            run_id: scenario.run_id(),
+            run_id: attempt_id(&scenario.run_id(), attempt),
+            address: Some(scenario.address()),
+            attempt,
             scenario: scenario.scenario.clone(),
+            cell: scenario.cell.clone(),
             topology: scenario.topology_kind.to_string(),
             size: scenario.size,
             failure: scenario.failure.kind,
@@ -433,10 +400,10 @@ impl Shared {
             run_index: scenario.run_index,
             seed: scenario.seed,
             failure_phase_s: scenario.failure.phase.as_secs_f64(),
-            router: self.versions.router.clone(),
-            router_version: self.versions.router_version.clone(),
-            injector: self.versions.injector.clone(),
-            injector_version: self.versions.injector_version.clone(),
+            router: versions.router.clone(),
+            router_version: versions.router_version.clone(),
+            injector: versions.injector.clone(),
+            injector_version: versions.injector_version.clone(),
             mrai_s: scenario.router.mrai.as_secs_f64(),
             realised_mrai: None,
             jobs: None,

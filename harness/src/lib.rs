@@ -12,6 +12,7 @@ pub mod doctor;
 mod file_events;
 pub mod jobs;
 mod journal;
+pub mod judge;
 mod lab;
 mod logtail;
 pub mod machine;

@@ -3,12 +3,12 @@
 //! *Assumes* that the programs tell their version when asked. *Guarantees* that a program that is
 //! missing is told before anything is made.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use results::Host;
 use thiserror::Error;
-use topologies::{InjectorKind, ResolvedScenario};
+use topologies::{InjectorKind, ResolvedScenario, RouterKind};
 
 /// A program that a scenario needs is missing or does not run.
 #[derive(Debug, Error)]
@@ -36,6 +36,58 @@ pub struct Versions {
     pub injector: String,
     /// Its version.
     pub injector_version: String,
+}
+
+/// The programs of a run, as its scenario names them. They may differ between the cells of a matrix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uses {
+    router: RouterKind,
+    path: Option<PathBuf>,
+    injector: InjectorKind,
+}
+
+impl Uses {
+    /// Those of a run.
+    #[must_use]
+    pub fn of(scenario: &ResolvedScenario) -> Self {
+        Self {
+            router: scenario.router.kind,
+            path: scenario.router.path.clone(),
+            injector: scenario.injector.kind,
+        }
+    }
+}
+
+/// The versions of what the runs of a campaign use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllVersions(Vec<(Uses, Versions)>);
+
+impl AllVersions {
+    /// Asks every program that any of the runs uses.
+    ///
+    /// # Errors
+    /// If one is missing or says nothing.
+    pub fn ask(runs: &[ResolvedScenario]) -> Result<Self, VersionError> {
+        let mut all: Vec<(Uses, Versions)> = Vec::new();
+        for run in runs {
+            let uses = Uses::of(run);
+            if !all.iter().any(|(u, _)| *u == uses) {
+                all.push((uses, versions(run)?));
+            }
+        }
+        Ok(Self(all))
+    }
+
+    /// The versions of what one of these runs uses.
+    ///
+    /// # Panics
+    /// If it is none of them.
+    #[must_use]
+    pub fn of(&self, scenario: &ResolvedScenario) -> &Versions {
+        let uses = Uses::of(scenario);
+        let found = self.0.iter().find(|(u, _)| *u == uses);
+        &found.expect("every run of the campaign was asked about").1
+    }
 }
 
 /// Asks every program that the scenario uses.

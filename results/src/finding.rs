@@ -68,6 +68,8 @@ pub enum FindingKind {
     ProbeDisagrees,
     /// The run failed, was aborted, or is still under way.
     Incomplete,
+    /// Another valid attempt at the same run counts.
+    Repeated,
 }
 
 /// One finding.

@@ -4,6 +4,7 @@
 //! what one version wrote, the reader of the same schema version reads on any machine; how the
 //! data was made, and what it means, is no matter of this crate.
 
+pub mod attempt;
 pub mod benchmark;
 pub mod bgp;
 pub mod campaign;

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use topologies::{FailureKind, Strategy};
+use topologies::{Address, Cell, FailureKind, Strategy};
 
 use crate::finding::Finding;
 use crate::machine::Machine;
 use crate::realised::RealisedMrai;
 
 /// Version of the run-directory format; see docs/run-directory.md.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 /// The oldest version that can still be read: what came later has a default.
 pub const OLDEST_SCHEMA_VERSION: u32 = 1;
 
@@ -102,6 +102,11 @@ pub struct LabCost {
     pub cpu_s: Option<f64>,
 }
 
+// Before there were others.
+const fn first() -> u32 {
+    1
+}
+
 /// `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -109,8 +114,17 @@ pub struct Manifest {
     pub schema_version: u32,
     /// Name of the run, as its directory.
     pub run_id: String,
+    /// What the run is known by everywhere; none before version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+    /// Which attempt at the run this is, from 1.
+    #[serde(default = "first")]
+    pub attempt: u32,
     /// Name of the scenario.
     pub scenario: String,
+    /// The values of the scenario's matrix; none without a matrix.
+    #[serde(default)]
+    pub cell: Cell,
     /// Graph: `clique`, `b-clique`, ...
     pub topology: String,
     /// Number of routers.

@@ -16,7 +16,8 @@ use crate::manifest::{Manifest, Status};
 use crate::rundir::RunDir;
 use crate::storage::{DirError, io_error};
 
-/// What names a run wherever it was made: equal for the same experiment with the same draws.
+/// What names an attempt at a run wherever it was made: the beginning of the run's address is in it, so
+/// that it is equal for the same experiment with the same draws alone, and the attempt's number.
 #[must_use]
 pub fn address(manifest: &Manifest) -> &str {
     &manifest.run_id

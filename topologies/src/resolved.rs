@@ -161,9 +161,21 @@ pub struct Deadlines {
 }
 
 impl ResolvedScenario {
-    /// Name of the run and of its directory: arm, number and seed.
+    /// Name of the run and of its directory: arm, number and the beginning of its address.
     #[must_use]
     pub fn run_id(&self) -> String {
+        let Self {
+            strategy,
+            run_index,
+            ..
+        } = self;
+        format!("{strategy}-{run_index:04}-{}", self.address().short())
+    }
+
+    /// The name that the run would have had in versions 1 and 2 of the run directory: arm, number
+    /// and seed.
+    #[must_use]
+    pub fn seed_named_run_id(&self) -> String {
         format!("{}-{:04}-{:016x}", self.strategy, self.run_index, self.seed)
     }
 

@@ -26,6 +26,7 @@ fn an_address_never_changes() {
         run(TEXT).address().to_string(),
         "d8db4801da9c88ce956149fd05df94824b97e5ca930b54ae11c778ba0e611d9e"
     );
+    assert_eq!(run(TEXT).run_id(), "tcpr-0003-d8db4801da9c88ce");
 }
 
 #[test]

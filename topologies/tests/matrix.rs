@@ -90,6 +90,7 @@ fn a_cell_is_the_scenario_with_its_values_written_into_it() {
             let theirs = by_hand.resolve(arm, 1);
             assert_eq!(called_as(&theirs, &ours), ours, "{cell}");
             assert_eq!(theirs.address(), ours.address());
+            assert_eq!(theirs.run_id(), ours.run_id());
         }
     }
     assert_eq!(swept.text(), TEXT);
@@ -112,7 +113,7 @@ fn runs_are_in_the_order_of_number_then_cell_then_arm_and_none_is_alike() {
         runs[0].seed, runs[15].seed,
         "cells are compared on equal draws"
     );
-    let mut ids: Vec<String> = runs.iter().map(|r| r.address().to_string()).collect();
+    let mut ids: Vec<String> = runs.iter().map(ResolvedScenario::run_id).collect();
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), runs.len());

@@ -24,7 +24,7 @@ fn golden() -> Scenario {
 #[test]
 fn a_seed_gives_what_it_always_gave() {
     let run = golden().resolve(Arm::GracefulRestart, 3);
-    let drawn: Vec<String> = [run.run_id(), run.failure.phase.to_string()]
+    let drawn: Vec<String> = [run.seed_named_run_id(), run.failure.phase.to_string()]
         .into_iter()
         .chain(
             run.topology

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use results::realised::Spread;
-use results::{Finding, Severity};
+use results::{Finding, Manifest, Severity};
 use serde::Serialize;
 use topologies::{FailureKind, Strategy};
 
@@ -38,17 +38,18 @@ pub(super) fn title(arms: &[Arm]) -> String {
 /// What an arm is called among those of its campaign.
 pub(super) fn label(arm: &Arm, arms: &[Arm]) -> String {
     if arms.iter().all(|a| a.scenario == arm.scenario) {
-        arm.strategy.to_string()
+        arm.label()
     } else {
-        format!("{}, {}", arm.scenario, arm.strategy)
+        format!("{}, {}", arm.scenario, arm.label())
     }
 }
 
 /// The number of the arm that a run belongs to.
 pub(super) fn arm_of(arms: &[Arm], run: &MeasuredRun) -> Option<usize> {
     let m = run.manifest.as_ref()?;
+    let key = (&m.scenario, &m.cell, m.strategy);
     arms.iter()
-        .position(|a| a.scenario == m.scenario && a.strategy == m.strategy)
+        .position(|a| (&a.scenario, &a.cell, a.strategy) == key)
 }
 
 /// The pen of an arm: its strategy's, as in the figures, while that tells the arms apart.
@@ -123,14 +124,17 @@ pub(super) fn scenarios(arms: &[Arm]) -> Vec<ScenarioRows> {
     indexed
         .chunk_by(|a, b| a.1.scenario == b.1.scenario)
         .map(|arms| {
-            let m = &arms[0].1.manifest;
+            let all = |of: &dyn Fn(&Manifest) -> String| {
+                report::each(arms.iter().map(|(_, arm)| *arm), of)
+            };
             let failing =
                 |(_, arm): &&(usize, &Arm)| arm.manifest.failure != FailureKind::MraiProbe;
             ScenarioRows {
-                name: m.scenario.clone(),
+                name: arms[0].1.scenario.clone(),
                 about: format!(
-                    "failure “{}”, {} of {} routers",
-                    m.failure, m.topology, m.size
+                    "failure “{}”, {}",
+                    all(&|m| m.failure.to_string()),
+                    all(&|m| format!("{} of {} routers", m.topology, m.size))
                 ),
                 arms: arms.iter().filter(failing).copied().map(row).collect(),
             }
@@ -248,7 +252,8 @@ impl Tally {
             findings.filter(|f| f.severity == severity).count()
         };
         Self {
-            runs: runs.len(),
+            runs: arms.iter().map(|a| a.total).sum::<usize>()
+                + runs.iter().filter(|r| r.manifest.is_none()).count(),
             valid: arms.iter().map(|a| a.valid).sum(),
             notes: count(Severity::Note),
             warnings: count(Severity::Warning),

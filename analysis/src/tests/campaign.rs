@@ -45,7 +45,7 @@ fn runs_that_did_not_complete_are_shown_and_left_out() {
     let valid = |run: &str| {
         rows.lines()
             .filter(|l| l.starts_with(run))
-            .map(|l| l.ends_with(",true,,"))
+            .map(|l| l.ends_with(",true,,,,1"))
             .collect::<Vec<_>>()
     };
     assert_eq!(valid("none-0000"), [true; 3]);
@@ -130,44 +130,44 @@ fn the_tables_have_their_columns_and_exact_figures() {
         "run_id,scenario,topology,size,router,router_version,mrai_s,failure,strategy,node,\
          convergence_s,last_change_s,disconnected_s,no_route_s,loop_s,blackhole_s,\
          advertisements_sent,withdrawals_sent,updates_sent,valid,\
-         probe_disconnected_s,probes_lost\n\
+         probe_disconnected_s,probes_lost,cell,attempt\n\
          none-0000,by-hand,clique,3,FRRouting,8.4.4,5,control,none,r1,\
-         3,3,2,0,2,0,2,2,4,true,,\n\
+         3,3,2,0,2,0,2,2,4,true,,,,1\n\
          none-0000,by-hand,clique,3,FRRouting,8.4.4,5,control,none,r2,\
-         3,0,2,0,2,0,1,1,2,true,,\n\
+         3,0,2,0,2,0,1,1,2,true,,,,1\n\
          none-0000,by-hand,clique,3,FRRouting,8.4.4,5,control,none,r3,\
-         3,0,2,0,2,0,0,0,0,true,,\n"
+         3,0,2,0,2,0,0,0,0,true,,,,1\n"
     );
     assert_eq!(
         fs::read_to_string(campaign.sessions_csv()).unwrap(),
-        "run_id,strategy,node,peer,advertisements_sent,withdrawals_sent,valid\n\
-         none-0000,none,r1,injector,0,0,true\n\
-         none-0000,none,r1,r2,1,1,true\n\
-         none-0000,none,r1,r3,1,1,true\n\
-         none-0000,none,r2,r1,0,0,true\n\
-         none-0000,none,r2,r3,1,1,true\n\
-         none-0000,none,r3,r1,0,0,true\n\
-         none-0000,none,r3,r2,0,0,true\n"
+        "run_id,strategy,node,peer,advertisements_sent,withdrawals_sent,valid,cell\n\
+         none-0000,none,r1,injector,0,0,true,\n\
+         none-0000,none,r1,r2,1,1,true,\n\
+         none-0000,none,r1,r3,1,1,true,\n\
+         none-0000,none,r2,r1,0,0,true,\n\
+         none-0000,none,r2,r3,1,1,true,\n\
+         none-0000,none,r3,r1,0,0,true,\n\
+         none-0000,none,r3,r2,0,0,true,\n"
     );
     let summary = fs::read_to_string(campaign.summary_csv()).unwrap();
     let mut lines = summary.lines();
     assert_eq!(
         lines.next().unwrap(),
-        "scenario,strategy,metric,unit,n,mean,ci95_low,ci95_high,median,p90,max"
+        "scenario,strategy,metric,unit,n,mean,ci95_low,ci95_high,median,p90,max,cell"
     );
     // One run tells nothing of the spread: no interval.
     assert_eq!(
         lines.next().unwrap(),
-        "by-hand,none,convergence_s,s,1,3,,,3,3,3"
+        "by-hand,none,convergence_s,s,1,3,,,3,3,3,"
     );
     // A run without a probe has no value, which is not 0.
     let last: Vec<&str> = lines.rev().take(3).collect();
     assert_eq!(
         last,
         [
-            "by-hand,none,probes_lost,per run,0,,,,,,",
-            "by-hand,none,probe_disconnected_s,s,0,,,,,,",
-            "by-hand,none,updates_sent,per router,1,2,,,2,2,2",
+            "by-hand,none,probes_lost,per run,0,,,,,,,",
+            "by-hand,none,probe_disconnected_s,s,0,,,,,,,",
+            "by-hand,none,updates_sent,per router,1,2,,,2,2,2,",
         ]
     );
     assert_eq!(

@@ -10,7 +10,7 @@ use results::{
     CampaignDir, Clock, Event, EventKind, Host, LinkRef, Manifest, Phase, RecorderStats, RunDir,
     SCHEMA_VERSION, Status,
 };
-use topologies::{FailureKind, NodeRole, Strategy, Topology};
+use topologies::{Cell, FailureKind, NodeRole, Strategy, Topology};
 
 use crate::frame::{Frame, Install, Route, RouteKind, TableRecord};
 
@@ -30,7 +30,10 @@ pub(crate) fn manifest(topology: &Topology, strategy: Strategy, run_index: u32) 
     Manifest {
         schema_version: SCHEMA_VERSION,
         run_id: format!("{strategy}-{run_index:04}"),
+        address: None,
+        attempt: 1,
         scenario: "by-hand".to_owned(),
+        cell: Cell::default(),
         topology: "clique".to_owned(),
         size: topology.routers().count(),
         failure: FailureKind::Control,

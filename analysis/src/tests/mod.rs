@@ -5,6 +5,7 @@
 mod browser;
 mod by_hand;
 mod campaign;
+mod cells;
 mod contrast;
 mod damage;
 mod differences;

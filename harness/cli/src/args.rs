@@ -112,7 +112,7 @@ pub(crate) enum Command {
 pub(crate) struct RunArgs {
     /// The scenario (YAML)
     pub(crate) scenario: PathBuf,
-    /// Runs of each arm, instead of the scenario's
+    /// Runs of each arm in each cell, instead of the scenario's
     #[arg(long)]
     pub(crate) runs: Option<NonZeroU32>,
     /// Labs at a time: a number, or as many as this machine carries without distorting them
@@ -128,6 +128,9 @@ pub(crate) struct RunArgs {
     /// Seed, instead of the scenario's
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// How often a run that fails or is invalid is made again [default: 2; with --keep 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub(crate) repeats: Option<u32>,
     /// Leave the lab of a run that fails up, to look into with `flaplab shell`
     #[arg(long)]
     pub(crate) keep: bool,
@@ -146,6 +149,9 @@ pub(crate) struct ReproduceArgs {
     /// Labs at a time: a number, or as many as this machine carries without distorting them
     #[arg(long, default_value = "auto")]
     pub(crate) jobs: Jobs,
+    /// How often a run that fails or is invalid is made again [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub(crate) repeats: Option<u32>,
     /// The study's directory; what is there already stays, and is not made again
     /// [default: results/runs/STUDY]
     #[arg(long)]
@@ -211,6 +217,9 @@ pub(crate) struct ShowArgs {
     /// In which form
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
+    /// The cell of the scenario's matrix, by its name [default: the first]
+    #[arg(long)]
+    pub(crate) cell: Option<String>,
     /// Number of the run whose draws are shown
     #[arg(long, default_value_t = 0)]
     pub(crate) run: u32,
@@ -233,6 +242,9 @@ pub(crate) enum Format {
 pub(crate) struct UpArgs {
     /// The scenario (YAML)
     pub(crate) scenario: PathBuf,
+    /// The cell of the scenario's matrix, by its name [default: the first]
+    #[arg(long)]
+    pub(crate) cell: Option<String>,
     /// The arm [default: the scenario's first]
     #[arg(long, value_parser = parse_strategy)]
     pub(crate) strategy: Option<Strategy>,

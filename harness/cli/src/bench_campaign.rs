@@ -30,7 +30,12 @@ pub(crate) async fn bench(runs: NonZeroU32, jobs: Jobs, json: bool) -> anyhow::R
     });
     let (stopper, stop) = watch::channel(false);
     let interrupted = tokio::spawn(run::stop_on_signal(stopper, progress.clone()));
-    let manner = Manner { jobs, keep: false };
+    let manner = Manner {
+        jobs,
+        // What repeating costs is no part of what a run costs.
+        repeats: 0,
+        keep: false,
+    };
     let made = run::make_runs(scenario, &dir, manner, &stop, &progress).await;
     let shown = telling.end(&progress).await;
     interrupted.abort();

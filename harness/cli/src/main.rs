@@ -9,6 +9,7 @@ mod compute;
 mod doctor;
 mod follow;
 mod injector;
+mod measured;
 mod progress;
 mod reproduce;
 mod run;

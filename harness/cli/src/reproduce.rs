@@ -19,7 +19,7 @@ use topologies::Scenario;
 use crate::Exit;
 use crate::args::ReproduceArgs;
 use crate::progress::Progress;
-use crate::run::{self, Manner};
+use crate::run::{self, Manner, REPEATS};
 
 /// The study's scenarios, as they were when this program was built: the folder of each, its file,
 /// and its text. The probe goes first, as its figure judges the others.
@@ -149,13 +149,14 @@ async fn parts(
         progress.say(&format!("== {name}: {}", scenario.name()));
         let manner = Manner {
             jobs: args.jobs,
+            repeats: args.repeats.unwrap_or(REPEATS),
             keep: false,
         };
         let out = study.dir.part(name);
         let tally = run::make_runs(scenario, &out, manner, stop, progress)
             .await
             .with_context(|| format!("the part {name}"))?;
-        failed += tally.failed;
+        failed += tally.failed + tally.spent;
     }
     let folder = study.dir.tcpr_dir();
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;

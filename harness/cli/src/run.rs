@@ -9,18 +9,24 @@ use harness::jobs::Jobs;
 use results::CampaignDir;
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, watch};
-use topologies::{Scenario, Strategy};
+use topologies::Scenario;
 
 use crate::Exit;
 use crate::args::RunArgs;
 use crate::follow::Following;
+use crate::measured::Measured;
 use crate::progress::{Plan, Progress};
+
+/// How often a run that fails or is invalid is made again, unless the user says otherwise.
+pub(crate) const REPEATS: u32 = 2;
 
 /// How a campaign is carried out.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Manner {
     /// Labs at a time.
     pub(crate) jobs: Jobs,
+    /// How often a run that fails or is invalid is made again.
+    pub(crate) repeats: u32,
     /// Whether a failed lab is left up.
     pub(crate) keep: bool,
 }
@@ -78,8 +84,11 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     let (progress, telling) = Progress::start(args.tell);
     let (stopper, stop) = watch::channel(false);
     let interrupted = tokio::spawn(stop_on_signal(stopper, progress.clone()));
+    // Who looks into a lab that failed does not want two more of the kind.
+    let repeats = if args.keep { 0 } else { REPEATS };
     let manner = Manner {
         jobs: args.jobs,
+        repeats: args.repeats.unwrap_or(repeats),
         keep: args.keep,
     };
     let carried = carry_out(scenario, &out, manner, &stop, &progress).await;
@@ -92,7 +101,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
     if let Some(report) = &carried.report {
         args.tell.print(&report.to_string())?;
     }
-    tell_end(&carried, &out, stopped);
+    tell_end(&carried, &out, manner, stopped);
     told?;
     Ok(exit)
 }
@@ -106,7 +115,16 @@ async fn carry_out(
     progress: &Progress,
 ) -> anyhow::Result<Carried> {
     let tally = make_runs(scenario, out, manner, stop, progress).await?;
-    let any = tally.there + tally.complete + tally.failed + tally.aborted > 0;
+    let Tally {
+        there,
+        spent,
+        complete,
+        invalid,
+        failed,
+        aborted,
+        left: _,
+    } = tally;
+    let any = there + spent + complete + invalid + failed + aborted > 0;
     let report = any.then(|| analysis::analyze(out)).transpose()?;
     Ok(Carried { tally, report })
 }
@@ -121,9 +139,12 @@ pub(crate) async fn make_runs(
 ) -> anyhow::Result<Tally> {
     let planned = planned(&scenario, out, manner.jobs);
     progress.begun(planned.clone());
+    let measured = Measured::default();
     let plan = CampaignPlan {
         scenario,
         only: None,
+        judge: measured.judge(),
+        repeats: manner.repeats,
         jobs: manner.jobs,
         keep: manner.keep,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -131,8 +152,7 @@ pub(crate) async fn make_runs(
     };
     let (events, inbox) = mpsc::unbounded_channel();
     let (release, _) = broadcast::channel(16);
-    let nodes = node_names(&plan.scenario);
-    let following = Following::new(progress.clone(), &planned, nodes, release.clone());
+    let following = Following::new(progress.clone(), &planned, measured, release.clone());
     let following = tokio::spawn(following.follow(inbox));
     let tally = campaign::carry_out(plan, out, events, stop.clone(), release).await;
     // The events end with the campaign, and who follows them with the last one.
@@ -143,18 +163,19 @@ pub(crate) async fn make_runs(
 
 /// What a campaign sets out to do, for who is told of it.
 pub(crate) fn planned(scenario: &Scenario, out: &Path, jobs: Jobs) -> Plan {
-    let arms = scenario.strategies();
-    let runs = (0..scenario.runs()).flat_map(|i| {
-        let of_arm = move |(arm, strategy): (usize, &Strategy)| {
-            (scenario.resolve(*strategy, i).run_id(), arm)
-        };
-        arms.iter().enumerate().map(of_arm)
-    });
+    let mut arms: Vec<String> = Vec::new();
+    for cell in scenario.cells() {
+        let of_cell = scenario.strategies().iter();
+        arms.extend(of_cell.map(|s| analysis::arms::label(*s, cell)));
+    }
+    // Runs come in the order of arms, number by number.
+    let numbered = scenario.resolve_all().enumerate();
+    let runs = numbered.map(|(i, run)| (run.run_id(), i % arms.len()));
     Plan {
         name: scenario.name().to_owned(),
         path: out.to_owned(),
-        arms: arms.iter().map(ToString::to_string).collect(),
         runs: runs.collect(),
+        arms,
         jobs: match jobs {
             Jobs::Auto => None,
             Jobs::Fixed(n) => Some(n.get()),
@@ -180,16 +201,6 @@ fn default_out(scenario: &Scenario) -> PathBuf {
     PathBuf::from(format!("results/runs/{}-{stamp}", scenario.name()))
 }
 
-fn node_names(scenario: &Scenario) -> Vec<String> {
-    let resolved = scenario.resolve(scenario.strategies()[0], 0);
-    resolved
-        .topology
-        .nodes
-        .into_iter()
-        .map(|n| n.name)
-        .collect()
-}
-
 /// Stops the campaign on the first SIGINT or SIGTERM, and this process on the second: the
 /// capsules end with it.
 pub(crate) async fn stop_on_signal(stopper: watch::Sender<bool>, progress: Progress) {
@@ -208,23 +219,25 @@ pub(crate) async fn stop_on_signal(stopper: watch::Sender<bool>, progress: Progr
 }
 
 /// Says what there is to say of the end of a campaign.
-fn tell_end(carried: &Carried, out: &Path, stopped: bool) {
+fn tell_end(carried: &Carried, out: &Path, manner: Manner, stopped: bool) {
     let tally = &carried.tally;
     let complete = tally.there + tally.complete;
     if stopped {
         eprintln!(
             "stopped: {complete} of {} runs are complete; what was recorded is in {}, and the same \
              command with --out goes on from there",
-            complete + tally.failed + tally.aborted + tally.left,
+            complete + tally.spent + tally.invalid + tally.failed + tally.aborted + tally.left,
             out.display()
         );
     } else if let Some(report) = carried.report.as_ref().filter(|_| !carried.is_sound()) {
+        let attempts = manner.repeats + 1;
         eprintln!(
-            "{} of {} runs failed and {} are invalid; findings.csv in {} says why",
-            tally.failed,
+            "{} of {} runs have no valid attempt out of {attempts}; findings.csv in {} says why. The same \
+             command with --out and --repeats {} makes more attempts at them",
+            report.runs - report.valid_runs(),
             report.runs,
-            (report.runs - report.valid_runs()).saturating_sub(tally.failed),
-            out.display()
+            out.display(),
+            manner.repeats + 2
         );
     }
 }

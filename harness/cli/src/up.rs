@@ -33,7 +33,7 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Exit> {
         .clone()
         .unwrap_or_else(|| scenario.name().to_owned());
     let strategy = args.strategy.unwrap_or(scenario.strategies()[0]);
-    let scenario = scenario.resolve(strategy, 0);
+    let scenario = crate::topo::resolve(&scenario, args.cell.as_deref(), strategy, 0)?;
     harness::versions::versions(&scenario)?;
     let run = args.out.as_ref().map(RunDir::create).transpose()?;
     if let Some(run) = &run {

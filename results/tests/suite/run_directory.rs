@@ -328,19 +328,28 @@ fn another_schema_version_is_named_with_the_remedy() {
 }
 
 #[test]
-fn a_manifest_of_version_1_is_still_read() {
+fn manifests_of_versions_1_and_2_are_still_read() {
     let temp = tempfile::tempdir().unwrap();
     let run = RunDir::create(temp.path().join("r")).unwrap();
     let mut value = serde_json::to_value(manifest()).unwrap();
-    value["schema_version"] = 1.into();
-    assert!(value.get("realised_mrai").is_none(), "it had no such key");
-    fs::write(run.manifest_path(), value.to_string()).unwrap();
-    let read = run.manifest().unwrap();
-    assert_eq!((read.schema_version, read.realised_mrai), (1, None));
+    for key in ["attempt", "cell"] {
+        value.as_object_mut().unwrap().remove(key).unwrap();
+    }
+    for key in ["realised_mrai", "address"] {
+        assert!(value.get(key).is_none(), "it had no such key");
+    }
+    for version in [1, 2] {
+        value["schema_version"] = version.into();
+        fs::write(run.manifest_path(), value.to_string()).unwrap();
+        let read = run.manifest().unwrap();
+        assert_eq!((read.schema_version, read.realised_mrai), (version, None));
+        assert_eq!((read.attempt, read.address), (1, None));
+        assert!(read.cell.is_empty());
+    }
     value["schema_version"] = 0.into();
     fs::write(run.manifest_path(), value.to_string()).unwrap();
     let error = run.manifest().unwrap_err().to_string();
-    assert!(error.contains("reads versions 1 to 2"), "{error}");
+    assert!(error.contains("reads versions 1 to 3"), "{error}");
 }
 
 #[test]

@@ -25,7 +25,10 @@ pub(crate) fn manifest() -> Manifest {
     Manifest {
         schema_version: SCHEMA_VERSION,
         run_id: "none-0000-0000000000000001".into(),
+        address: None,
+        attempt: 1,
         scenario: "s".into(),
+        cell: Cell::default(),
         topology: "clique".into(),
         size: 1,
         failure: FailureKind::Control,

@@ -30,6 +30,12 @@ impl Scenario {
         Some(self.resolve_settings(settings, strategy, run_index))
     }
 
+    /// The seed of the runs of a number, the same in all cells and arms.
+    #[must_use]
+    pub fn run_seed(&self, run_index: u32) -> u64 {
+        seed::run_seed(self.seed(), run_index)
+    }
+
     /// Number of runs in all.
     #[must_use]
     pub fn total_runs(&self) -> usize {
@@ -52,7 +58,7 @@ impl Scenario {
         strategy: Strategy,
         run_index: u32,
     ) -> ResolvedScenario {
-        let seed = seed::run_seed(self.seed(), run_index);
+        let seed = self.run_seed(run_index);
         let router = settings.router.clone();
         ResolvedScenario {
             scenario: self.name().to_owned(),

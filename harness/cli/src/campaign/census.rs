@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use results::attempt::run_and_attempt;
 use results::{CampaignDir, RunDir, Severity, Status};
 use topologies::{ResolvedScenario, Scenario};
 
@@ -35,7 +36,7 @@ pub(crate) struct Counted {
     pub(crate) run: ResolvedScenario,
     /// What became of it.
     pub(crate) fate: Fate,
-    /// Whether it has a finding that takes it out of the statistics.
+    /// Whether each of its complete attempts has a finding that takes it out of the statistics.
     pub(crate) invalid: bool,
 }
 
@@ -44,7 +45,7 @@ pub(crate) struct Counted {
 pub(crate) struct Census {
     /// The runs.
     pub(crate) runs: Vec<Counted>,
-    /// Everything that is there, by name, also what is not wanted any more.
+    /// Everything that is there, by the name of the run, also what is not wanted any more.
     found: HashMap<String, (Fate, bool)>,
 }
 
@@ -53,9 +54,11 @@ impl Census {
     pub(crate) fn take(campaign: &CampaignDir, scenario: &Scenario) -> anyhow::Result<Census> {
         let mut found: HashMap<String, (Fate, bool)> = HashMap::new();
         let mut note = |run: &RunDir, complete| {
-            let fate = fate(run, complete);
-            let best = found.entry(run.run_id()).or_insert(fate);
-            *best = fate.max(*best);
+            let this = fate(run, complete);
+            let name = run.run_id();
+            let (run_id, _) = run_and_attempt(&name);
+            let best = found.entry(run_id.to_owned()).or_insert(this);
+            *best = better(*best, this);
         };
         for run in campaign.runs()? {
             note(&run, Fate::Merged);
@@ -67,7 +70,12 @@ impl Census {
         }
         let count = |run: ResolvedScenario| {
             let none = (Fate::Missing, false);
-            let (fate, invalid) = found.get(&run.run_id()).copied().unwrap_or(none);
+            let of = |run_id: &str| found.get(run_id).copied().unwrap_or(none);
+            let mut best = of(&run.run_id());
+            if run.cell.is_empty() {
+                best = better(best, of(&run.seed_named_run_id()));
+            }
+            let (fate, invalid) = best;
             Counted { run, fate, invalid }
         };
         let runs = harness::campaign::runs(scenario);
@@ -97,6 +105,11 @@ impl Census {
     pub(crate) fn fate(&self, run_id: &str) -> Fate {
         self.found.get(run_id).map_or(Fate::Missing, |f| f.0)
     }
+}
+
+/// Of two attempts at a run, what has come to more; of two that came to as much, the one that counts.
+fn better(a: (Fate, bool), b: (Fate, bool)) -> (Fate, bool) {
+    std::cmp::max_by_key(a, b, |(fate, invalid)| (*fate, !invalid))
 }
 
 /// What a directory says of its run; `complete` is what a complete one has come to there.

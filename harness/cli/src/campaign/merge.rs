@@ -63,7 +63,11 @@ pub(crate) fn merge(args: &MergeArgs) -> anyhow::Result<Exit> {
 /// Whether a run is one of this scenario, with what was drawn for it.
 fn belongs(scenario: &Scenario, run: &RunDir, manifest: &Manifest) -> Result<(), String> {
     let theirs = run.scenario().map_err(|e| e.to_string())?;
-    let ours = scenario.resolve(manifest.strategy, manifest.run_index);
+    let (strategy, number) = (manifest.strategy, manifest.run_index);
+    let Some(ours) = scenario.resolve_in(&manifest.cell, strategy, number) else {
+        let cell = &manifest.cell;
+        return Err(format!("the scenario has no cell `{cell}` in its matrix"));
+    };
     if theirs == ours {
         return Ok(());
     }

@@ -20,6 +20,7 @@ use super::census::Census;
 use super::submission::Submission;
 use crate::Exit;
 use crate::args::TellArgs;
+use crate::measured::Measured;
 use crate::progress::{Progress, RunEnd};
 use crate::run;
 
@@ -145,9 +146,12 @@ async fn make(
     let mut planned = run::planned(&scenario, work, jobs);
     planned.runs.retain(|(run_id, _)| runs.contains(run_id));
     progress.begun(planned);
+    let measured = Measured::default();
     let plan = CampaignPlan {
         scenario,
         only: Some(runs),
+        judge: measured.judge(),
+        repeats: run::REPEATS,
         jobs,
         keep: false,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -155,7 +159,8 @@ async fn make(
     };
     let (events, inbox) = mpsc::unbounded_channel();
     let (release, _) = broadcast::channel(1);
-    let publishing = publish_all(progress.clone(), inbox, work.to_owned(), home.clone());
+    let (work_dir, to) = (work.to_owned(), home.clone());
+    let publishing = publish_all(progress.clone(), measured, inbox, work_dir, to);
     let publishing = tokio::spawn(publishing);
     let tally = campaign::carry_out(plan, work, events, stop.clone(), release).await;
     // The events end with the runs, and the publishing with them.
@@ -172,9 +177,10 @@ async fn make(
     Ok(tally)
 }
 
-/// Publishes each run that has ended. Returns those that could not be, with the reason.
+/// Publishes each attempt that has ended. Returns those that could not be, with the reason.
 async fn publish_all(
     progress: Progress,
+    measured: Measured,
     mut inbox: mpsc::UnboundedReceiver<CampaignEvent>,
     work: PathBuf,
     home: CampaignDir,
@@ -187,13 +193,20 @@ async fn publish_all(
             status,
             error,
             findings,
+            valid,
+            again,
+            attempt: _,
         } = event
         else {
             continue;
         };
         let run = RunDir::at(work.join("runs").join(&run_id));
-        // What its records show is told where the runs are merged.
-        progress.ended(RunEnd::new(run_id, status, error, findings));
+        let figures = measured.take(&run_id);
+        let end = RunEnd::new(run_id, status, error, findings).judged(valid, again);
+        progress.ended(match figures {
+            Some(figures) => end.measured(figures),
+            None => end,
+        });
         let path = run.path().to_owned();
         let home = home.clone();
         // To a slow file system it may take long, and other labs are measured meanwhile.

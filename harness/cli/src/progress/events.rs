@@ -82,15 +82,16 @@ pub(crate) fn of_event(event: &CampaignEvent, model: &Model) -> Option<(&'static
         CampaignEvent::Resumed {
             there,
             abandoned,
+            spent,
             otherwise,
         } => (
             "campaign-resumed",
-            json!({"there": there, "abandoned": abandoned, "otherwise": otherwise}),
+            json!({"there": there, "abandoned": abandoned, "spent": spent, "otherwise": otherwise}),
         ),
         CampaignEvent::Jobs(decision) => {
             ("jobs", json!({"labs": decision.labs, "why": decision.why}))
         }
-        CampaignEvent::Begun { run_id } => (
+        CampaignEvent::Begun { run_id, .. } => (
             "run-begun",
             json!({"run": run_id, "arm": model.arm(run_id)}),
         ),
@@ -123,6 +124,7 @@ pub(crate) fn run_ended(end: &RunEnd, model: &Model, now: Duration) -> Value {
         "path": path.display().to_string(),
         "status": end.status,
         "valid": end.valid,
+        "again": end.again,
         "error": end.error,
         "findings": end.findings,
         "metrics": metrics,
@@ -138,7 +140,9 @@ pub(crate) fn campaign_ended(tally: Tally, model: &Model, now: Duration) -> Valu
         "path": model.plan().path.display().to_string(),
         "tally": {
             "there": tally.there,
+            "spent": tally.spent,
             "complete": tally.complete,
+            "invalid": tally.invalid,
             "failed": tally.failed,
             "aborted": tally.aborted,
             "left": tally.left,

@@ -18,12 +18,14 @@ pub(crate) fn of_event(event: &CampaignEvent, model: &Model) -> Option<String> {
         CampaignEvent::Resumed {
             there,
             abandoned,
+            spent,
             otherwise,
-        } => resumed(*there, abandoned, otherwise, model),
+        } => resumed(*there, abandoned, spent, otherwise, model),
         CampaignEvent::Jobs(decision) => {
             format!("{} at a time: {}", labs(decision.labs), decision.why)
         }
-        CampaignEvent::Begun { run_id } => format!("{run_id} begins"),
+        CampaignEvent::Begun { run_id, cell, .. } if cell.is_empty() => format!("{run_id} begins"),
+        CampaignEvent::Begun { run_id, cell, .. } => format!("{run_id} begins: {cell}"),
         CampaignEvent::Progress {
             run_id,
             stage,
@@ -39,7 +41,13 @@ pub(crate) fn of_event(event: &CampaignEvent, model: &Model) -> Option<String> {
     })
 }
 
-fn resumed(there: usize, abandoned: &[String], otherwise: &[String], model: &Model) -> String {
+fn resumed(
+    there: usize,
+    abandoned: &[String],
+    spent: &[String],
+    otherwise: &[String],
+    model: &Model,
+) -> String {
     let runs = model.plan().runs.len();
     let mut line = format!("goes on: {there} of {runs} runs are complete already");
     if !abandoned.is_empty() {
@@ -47,6 +55,13 @@ fn resumed(there: usize, abandoned: &[String], otherwise: &[String], model: &Mod
             "; {} interrupted, moved to abandoned/ and made again: {}",
             abandoned.len(),
             abandoned.join(", ")
+        ));
+    }
+    if !spent.is_empty() {
+        line.push_str(&format!(
+            "; {} without a valid attempt are not made again (--repeats allows more): {}",
+            spent.len(),
+            spent.join(", ")
         ));
     }
     if !otherwise.is_empty() {
@@ -70,10 +85,11 @@ pub(crate) fn of_end(end: &RunEnd, known: &[FindingKind], model: &Model, now: Du
         Verdict::Aborted => "aborted",
     };
     let mut line = format!(
-        "{} {word} ({}/{} runs{})",
+        "{} {word} ({}/{} runs{}{})",
         end.run_id,
         model.done(),
         model.plan().runs.len(),
+        if end.again { ", is made again" } else { "" },
         left_text(model, now)
     );
     if let Some(error) = &end.error {
@@ -269,6 +285,8 @@ mod tests {
         model.ended(end(Status::Complete, &[Severity::Invalidating]));
         let begun = CampaignEvent::Begun {
             run_id: "none-0001".to_owned(),
+            strategy: topologies::Strategy::None,
+            cell: topologies::Cell::default(),
         };
         model.note(&begun, NOW);
         assert_eq!(

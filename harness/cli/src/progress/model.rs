@@ -1,8 +1,8 @@
 //! What is known of a campaign under way: its labs, how its runs ended, and what they measured.
 //!
 //! *Assumes* that it is told everything, with the time since flaplab began, and that no time is before
-//! the last one. *Guarantees* that a run is counted once however often it is told of, that only the
-//! figures of valid runs are kept, and that nothing here reads a clock, a file or a terminal.
+//! the last one. *Guarantees* that a run is counted once however often it is told of or attempted, that
+//! only the figures of valid runs are kept, and that nothing here reads a clock, a file or a terminal.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use analysis::arms::Metric;
 use harness::campaign::CampaignEvent;
 use harness::protocol::Stage;
 use results::Status;
+use results::attempt::run_and_attempt;
 
 use super::left::{self, Work};
 use super::run_end::{RunEnd, Verdict};
@@ -135,15 +136,15 @@ impl Model {
     /// other words is not.
     pub(crate) fn note(&mut self, event: &CampaignEvent, now: Duration) -> bool {
         match event {
-            CampaignEvent::Resumed { there, .. } => self.unmeasured = *there,
+            CampaignEvent::Resumed { there, spent, .. } => self.unmeasured = *there + spent.len(),
             CampaignEvent::Jobs(decision) => self.jobs = decision.labs,
-            CampaignEvent::Begun { run_id } => {
+            CampaignEvent::Begun { run_id, .. } => {
                 // A run that is made again is to be counted again.
-                self.ended.remove(run_id);
+                self.ended.remove(run_and_attempt(run_id).0);
                 self.labs.retain(|l| l.run_id != *run_id);
                 self.labs.push(Lab {
                     run_id: run_id.clone(),
-                    arm: self.arm_of.get(run_id).copied(),
+                    arm: self.arm_of(run_id),
                     began: now,
                     stage: None,
                     since: now,
@@ -168,6 +169,9 @@ impl Model {
                 status,
                 error,
                 findings,
+                valid,
+                again,
+                attempt: _,
             } => {
                 if let Some(at) = self.labs.iter().position(|l| l.run_id == *run_id) {
                     let lab = self.labs.remove(at);
@@ -175,13 +179,10 @@ impl Model {
                         self.pace.took(lab.arm, now.saturating_sub(lab.began));
                     }
                 }
-                // Until it is measured, what the harness says holds.
-                self.ended(RunEnd::new(
-                    run_id.clone(),
-                    *status,
-                    error.clone(),
-                    findings.clone(),
-                ));
+                // Until it is measured, it has no figures.
+                let (error, findings) = (error.clone(), findings.clone());
+                let end = RunEnd::new(run_id.clone(), *status, error, findings);
+                self.ended(end.judged(*valid, *again));
             }
         }
         true
@@ -189,9 +190,10 @@ impl Model {
 
     /// Takes note of how a run ended, and of what its records have shown.
     pub(crate) fn ended(&mut self, end: RunEnd) {
-        // A campaign's directory may hold runs that it was not asked for.
-        if self.arm_of.contains_key(&end.run_id) {
-            self.ended.insert(end.run_id.clone(), end);
+        // A campaign's directory may hold runs that it was not asked for; and one that is attempted
+        // again has not come to anything yet.
+        if self.arm_of(&end.run_id).is_some() && !end.again {
+            self.ended.insert(end.run().to_owned(), end);
         }
     }
 
@@ -242,9 +244,14 @@ impl Model {
         now.saturating_sub(self.began)
     }
 
+    /// The index of a run's arm.
+    fn arm_of(&self, run_id: &str) -> Option<usize> {
+        self.arm_of.get(run_and_attempt(run_id).0).copied()
+    }
+
     /// The name of a run's arm.
     pub(crate) fn arm(&self, run_id: &str) -> Option<&str> {
-        let arm = *self.arm_of.get(run_id)?;
+        let arm = self.arm_of(run_id)?;
         self.plan.arms.get(arm).map(String::as_str)
     }
 
@@ -280,8 +287,8 @@ impl Model {
             }
         }
         for ended in self.ended.values() {
-            let arm = self.arm_of.get(&ended.run_id);
-            let Some(arm) = arm.and_then(|a| arms.get_mut(*a)) else {
+            let arm = self.arm_of(&ended.run_id);
+            let Some(arm) = arm.and_then(|a| arms.get_mut(a)) else {
                 continue;
             };
             arm.counts.add(ended.verdict());
@@ -310,7 +317,8 @@ impl Model {
         if self.stopping {
             return None;
         }
-        let under_way = |run_id: &str| self.labs.iter().any(|l| l.run_id == run_id);
+        let is_lab = |lab: &Lab, run_id: &str| run_and_attempt(&lab.run_id).0 == run_id;
+        let under_way = |run_id: &str| self.labs.iter().any(|lab| is_lab(lab, run_id));
         let to_come = self.plan.runs.iter();
         let mut to_come: Vec<usize> = to_come
             .filter(|(run_id, _)| !self.ended.contains_key(run_id) && !under_way(run_id))

@@ -4,6 +4,7 @@
 //! before that the one which the harness's findings allow.
 
 use analysis::arms::{MeasuredRun, Metric};
+use results::attempt::run_and_attempt;
 use results::{Finding, FindingKind, Severity, Status};
 
 /// What a run came to.
@@ -29,6 +30,8 @@ pub(crate) struct RunEnd {
     pub(crate) findings: Vec<Finding>,
     /// Whether its figures enter the statistics.
     pub(crate) valid: bool,
+    /// Whether the run is attempted again.
+    pub(crate) again: bool,
     /// Its figures, those that it has.
     pub(crate) metrics: Vec<(Metric, f64)>,
 }
@@ -44,12 +47,27 @@ impl RunEnd {
         let grave = |f: &Finding| f.severity == Severity::Invalidating;
         Self {
             valid: status == Status::Complete && !findings.iter().any(grave),
+            again: false,
             run_id,
             status,
             error,
             findings,
             metrics: Vec::new(),
         }
+    }
+
+    /// With what the campaign made of it.
+    pub(crate) fn judged(self, valid: bool, again: bool) -> Self {
+        Self {
+            valid,
+            again,
+            ..self
+        }
+    }
+
+    /// The run that this is an attempt at.
+    pub(crate) fn run(&self) -> &str {
+        run_and_attempt(&self.run_id).0
     }
 
     /// With what its records have shown.

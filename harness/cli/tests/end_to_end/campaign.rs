@@ -17,9 +17,10 @@ use serde_json::Value;
 const METRICS: &str = "run_id,scenario,topology,size,router,router_version,mrai_s,failure,strategy,node,\
                        convergence_s,last_change_s,disconnected_s,no_route_s,loop_s,blackhole_s,\
                        advertisements_sent,withdrawals_sent,updates_sent,valid,\
-                       probe_disconnected_s,probes_lost";
+                       probe_disconnected_s,probes_lost,cell,attempt";
 /// The columns of summary.csv.
-const SUMMARY: &str = "scenario,strategy,metric,unit,n,mean,ci95_low,ci95_high,median,p90,max";
+const SUMMARY: &str = "scenario,strategy,metric,unit,n,mean,ci95_low,ci95_high,median,p90,max,\
+                       cell";
 
 /// A row of a table, by column.
 pub(crate) type Row = BTreeMap<String, String>;
@@ -243,7 +244,7 @@ fn must_have_a_complete_manifest(run: &RunDir, arm: &str) {
     assert!(manifest["clock"]["wall_minus_mono_ns"].is_i64());
     assert_eq!(manifest["sysctls"]["net.ipv4.ip_forward"], "1");
     assert_eq!(manifest["sysctls"]["net.ipv4.nexthop_compat_mode"], "1");
-    assert_eq!(manifest["schema_version"], 2);
+    assert_eq!(manifest["schema_version"], 3);
     assert_eq!(manifest["run_id"], run.run_id().as_str());
     assert_eq!(manifest["strategy"], arm);
     assert_eq!(manifest["status"], "complete", "{text}");

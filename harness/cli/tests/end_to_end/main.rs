@@ -32,5 +32,6 @@ mod resumed;
 mod slurm;
 mod standing;
 mod surroundings;
+mod swept;
 mod told;
 mod wire;

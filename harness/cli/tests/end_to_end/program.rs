@@ -47,11 +47,11 @@ pub(crate) fn workspace() -> TempDir {
         .unwrap()
 }
 
-/// `flaplab run SCENARIO --runs 1 --out OUT`.
+/// `flaplab run SCENARIO --runs 1 --repeats 0 --out OUT`.
 pub(crate) fn run_once(scenario: &Path, out: &Path) -> Command {
     let mut command = flaplab();
     command
-        .args(["run", "--runs", "1", "--jobs", "2"])
+        .args(["run", "--runs", "1", "--repeats", "0", "--jobs", "2"])
         .arg(scenario)
         .arg("--out")
         .arg(out);
@@ -208,6 +208,17 @@ impl Running {
             told[0],
             told[1]
         );
+    }
+
+    /// Lets it run for so long, or to its end.
+    pub(crate) fn let_run(&self, time: Duration) {
+        let (lock, changed) = &*self.texts;
+        let deadline = Instant::now() + time;
+        let mut texts = lock.lock().unwrap();
+        // What it prints is read to the end by threads, and told here; only the time ends this.
+        while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+            texts = changed.wait_timeout(texts, left).unwrap().0;
+        }
     }
 
     /// Sends a signal to this one process.

@@ -47,7 +47,7 @@ fn a_run_that_ended_is_told_with_its_findings_figures_and_counts() {
     let expected = json!({
         "event": "run-ended", "t_s": 1.234,
         "run": "none-0", "arm": "none", "path": "out/runs/none-0",
-        "status": "complete", "valid": true, "error": null,
+        "status": "complete", "valid": true, "again": false, "error": null,
         "findings": [{
             "kind": "cpu-pressure", "severity": "warning", "place": "machine", "message": "two\nlines",
         }],

@@ -22,6 +22,8 @@ fn campaign() -> Model {
 fn begun(run_id: &str) -> CampaignEvent {
     CampaignEvent::Begun {
         run_id: run_id.to_owned(),
+        strategy: topologies::Strategy::None,
+        cell: topologies::Cell::default(),
     }
 }
 
@@ -36,9 +38,12 @@ fn at(run_id: &str, stage: Stage, text: &str) -> CampaignEvent {
 fn ended(run_id: &str, status: Status) -> CampaignEvent {
     CampaignEvent::Ended {
         run_id: run_id.to_owned(),
+        attempt: 1,
         status,
         error: None,
         findings: Vec::new(),
+        valid: status == Status::Complete,
+        again: false,
     }
 }
 
@@ -104,9 +109,12 @@ fn a_finding_that_invalidates_counts_before_the_records_are_measured() {
     model.note(
         &CampaignEvent::Ended {
             run_id: "a-0".to_owned(),
+            attempt: 1,
             status: Status::Complete,
             error: None,
             findings: vec![finding],
+            valid: false,
+            again: false,
         },
         S(1),
     );
@@ -119,6 +127,7 @@ fn runs_that_were_there_are_done_before_they_are_measured_and_counted_once_after
     let resumed = CampaignEvent::Resumed {
         there: 2,
         abandoned: Vec::new(),
+        spent: Vec::new(),
         otherwise: Vec::new(),
     };
     model.note(&resumed, S(0));
@@ -138,6 +147,50 @@ fn a_run_that_is_made_again_is_under_way_again() {
     model.note(&ended("a-0", Status::Failed), S(5));
     model.note(&begun("a-0"), S(6));
     assert_eq!((model.done(), model.labs().len()), (0, 1));
+}
+
+#[test]
+fn a_run_is_counted_once_however_often_it_is_attempted() {
+    let mut model = campaign();
+    let attempt = |run_id: &str, attempt, valid, again| CampaignEvent::Ended {
+        run_id: run_id.to_owned(),
+        attempt,
+        status: Status::Complete,
+        error: None,
+        findings: Vec::new(),
+        valid,
+        again,
+    };
+    model.note(&begun("a-0"), S(0));
+    model.note(&attempt("a-0", 1, false, true), S(5));
+    assert_eq!((model.done(), model.counts().invalid), (0, 0));
+    model.note(&begun("a-0.2"), S(6));
+    assert_eq!(model.labs()[0].arm, Some(0));
+    assert_eq!(model.arm("a-0.2"), Some("a"));
+    model.note(&attempt("a-0.2", 2, true, false), S(9));
+    model.ended(measured("a-0.2", true, 5.0));
+    let counts = model.counts();
+    assert_eq!((counts.done(), counts.valid), (1, 1));
+    assert_eq!(model.arms()[0].convergence_s, [5.0]);
+    // The last attempt counts, as what it is.
+    model.note(&begun("b-0.3"), S(9));
+    model.note(&attempt("b-0.3", 3, false, false), S(12));
+    assert_eq!(model.counts().invalid, 1);
+}
+
+#[test]
+fn runs_without_an_attempt_left_are_done() {
+    let mut model = campaign();
+    let resumed = CampaignEvent::Resumed {
+        there: 1,
+        abandoned: Vec::new(),
+        spent: vec!["a-0".to_owned()],
+        otherwise: Vec::new(),
+    };
+    model.note(&resumed, S(0));
+    assert_eq!(model.done(), 2);
+    model.was_there(measured("a-0.3", false, 5.0));
+    assert_eq!((model.done(), model.counts().invalid), (2, 1));
 }
 
 #[test]
@@ -165,6 +218,7 @@ fn the_labs_most_worth_seeing_come_first() {
         run_id: "b-1".to_owned(),
         error: "no session".to_owned(),
         init_pid: 1,
+        nodes: Vec::new(),
     };
     model.note(&kept, S(4));
     let names: VecDeque<&str> = model.labs().iter().map(|l| l.run_id.as_str()).collect();
@@ -185,6 +239,7 @@ fn time_left_leaves_out_what_is_done_and_places_that_kept_labs_hold() {
         run_id: "b-0".to_owned(),
         error: String::new(),
         init_pid: 1,
+        nodes: Vec::new(),
     };
     model.note(&kept, S(11));
     // Four are left for the other place.

@@ -42,6 +42,8 @@ fn campaign(arms: usize, ended: usize, labs: usize) -> Model {
         model.note(
             &CampaignEvent::Begun {
                 run_id: run_id.clone(),
+                strategy: topologies::Strategy::None,
+                cell: topologies::Cell::default(),
             },
             S(0),
         );
@@ -58,9 +60,12 @@ fn campaign(arms: usize, ended: usize, labs: usize) -> Model {
         if i < ended {
             let end = CampaignEvent::Ended {
                 run_id: run_id.clone(),
+                attempt: 1,
                 status: Status::Complete,
                 error: None,
                 findings: Vec::new(),
+                valid: true,
+                again: false,
             };
             model.note(&end, S(20));
             let value = (*arm as f64 + 1.0) * 5.0 + i as f64 / 10.0;
@@ -241,6 +246,7 @@ fn a_kept_lab_stands_first_with_its_error_and_what_it_says_moves_no_cursor() {
         run_id,
         error: "r1 said \x1b[2J".to_owned(),
         init_pid: 7,
+        nodes: Vec::new(),
     };
     model.note(&kept, S(25));
     let lines = text(&model, 80, 24, BRIGHT);
