@@ -9,11 +9,20 @@ use plotters::prelude::{Color, PathElement, Polygon, RGBColor, WHITE};
 
 use crate::drawing::{Canvas, Curve, Point, distribution};
 
-/// How much of a curve's colour the area has: light enough for several to lie upon one another.
-pub(crate) const OPACITY: f64 = 0.13;
+/// How much of a curve's colour the area has at most, and how much all areas of a figure have
+/// together: light enough for the curves to be seen where they all lie upon one another.
+const OPACITY: f64 = 0.13;
+const OPACITY_OF_ALL: f64 = 0.4;
 /// How much of it the band's edges have, and how wide they are, in drawing units: 0.1 mm.
 const EDGE: f64 = 0.45;
 const EDGE_WIDTH: u32 = 2;
+
+/// How much of a curve's colour the area has in a figure of so many curves.
+pub(crate) fn opacity(curves: usize) -> f64 {
+    let share = OPACITY_OF_ALL / curves.max(1) as f64;
+    // A hundredth is finer than an eye can tell.
+    (share.min(OPACITY) * 100.0).round() / 100.0
+}
 
 /// The two edges of a band of that half width over that part of the axis, each from left to right:
 /// the upper and the lower.
@@ -48,13 +57,14 @@ pub(crate) fn outline(values: &[f64], half_width: f64) -> Vec<Point> {
 pub(crate) fn draw(
     canvas: &Canvas<'_>,
     curve: &Curve<'_>,
+    opacity: f64,
     axis: (f64, f64),
     at: &impl Fn(&[Point]) -> Vec<(i32, i32)>,
 ) -> Result<(), String> {
     let Some(half_width) = curve.band else {
         return Ok(());
     };
-    let tint = curve.pen.color.mix(OPACITY).filled();
+    let tint = curve.pen.color.mix(opacity).filled();
     let area = Polygon::new(at(&outline(curve.values, half_width)), tint);
     canvas.draw(&area).map_err(|e| e.to_string())?;
     let (upper, lower) = edges(curve.values, half_width, axis);

@@ -288,9 +288,10 @@ impl Chart<'_> {
             Scale::FromZero => 0.0,
             _ => low,
         };
+        let opacity = bands::opacity(self.curves.len());
         // All bands lie below all curves.
         for curve in &self.curves {
-            bands::draw(canvas, curve, (from, high), &at)?;
+            bands::draw(canvas, curve, opacity, (from, high), &at)?;
         }
         for (i, curve) in self.curves.iter().enumerate() {
             let pen = curve.pen;

@@ -44,7 +44,7 @@ pub(crate) fn add(folder: &mut Folder, figure: Figure, arms: &[Arm]) {
                 plots,
                 "  \\addplot[draw=none, fill={color}, fill opacity={}, forget plot]\n    \
                  table[x=value, y=fraction] {{\\flaplabdata/{name}-band.dat}} -- cycle;",
-                bands::OPACITY
+                bands::opacity(arms.len())
             );
             for edge in ["band_low", "band_high"] {
                 let _ = writeln!(
