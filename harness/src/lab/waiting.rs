@@ -1,7 +1,9 @@
 //! Waiting for a goal, and what is made of the signals meanwhile.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
+use nix::sys::statvfs::statvfs;
 use results::{EventKind, FindingKind, Phase, Severity};
 use topologies::Span;
 
@@ -9,6 +11,7 @@ use super::{Lab, LabError, session_detail};
 use crate::clock;
 use crate::process::last_lines;
 use crate::protocol::Stage;
+use crate::record::write_failed;
 use crate::signal::Signal;
 use crate::watch::Goal;
 
@@ -43,10 +46,24 @@ impl Lab {
             let wake_ns = at_ns.unwrap_or(deadline_ns).min(deadline_ns);
             tokio::select! {
                 Some(signal) = self.inbox.recv() => self.take(signal)?,
-                _ = samples.tick() => self.sample_clock(),
+                _ = samples.tick() => {
+                    self.sample_clock();
+                    self.look_for_room()?;
+                }
                 () = tokio::time::sleep(Duration::from_nanos(wake_ns - now_ns)) => {}
             }
         }
+    }
+
+    /// Whether the records have room. A recorder may not notice for long: what it appends to a page that it
+    /// has is written. And a router that cannot write its log tells nobody that its sessions are up.
+    fn look_for_room(&mut self) -> Result<(), LabError> {
+        let path = self.run.path();
+        if !statvfs(path).is_ok_and(|disk| disk.blocks() > 0 && disk.blocks_available() == 0) {
+            return Ok(());
+        }
+        let full = write_failed(path, &ErrorKind::StorageFull.into());
+        self.take(Signal::Found(full))
     }
 
     /// Keeps a lab that is left up: takes signals until dropped.

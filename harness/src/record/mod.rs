@@ -152,7 +152,7 @@ pub(crate) fn judge_buffers<'a>(stats: impl Iterator<Item = &'a RecorderStats>) 
 }
 
 /// A finding about a record that could not be written.
-fn write_failed(place: &std::path::Path, error: &io::Error) -> Finding {
+pub(crate) fn write_failed(place: &std::path::Path, error: &io::Error) -> Finding {
     let remedy = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "the disk is full: free some space or choose another --out, and run again"
