@@ -20,7 +20,7 @@ fn run(text: &str) -> ResolvedScenario {
 
 #[test]
 fn an_address_never_changes() {
-    // Computed a second time with jq and sha256sum, as docs/run-directory.md says. If this fails, a
+    // Computed a second time by the Python of docs/run-directory.md. If this fails, a
     // key that came later has to be left out while it has its first value: `LATER` in address.rs.
     assert_eq!(
         run(TEXT).address().to_string(),

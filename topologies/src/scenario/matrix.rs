@@ -75,7 +75,7 @@ pub(super) fn read(text: &str) -> Result<Option<Matrix>, Flaw> {
     };
     syntax::version(text)?;
     let root: Node = serde_saphyr::from_str(text).map_err(|e| syntax::flaw(&e))?;
-    let mut scenario = root.as_written_in(text);
+    let mut scenario = root.keeping_words_of(text);
     let Some((_, matrix)) = scenario.take("matrix") else {
         return Ok(None);
     };

@@ -103,7 +103,7 @@ impl<'de> Deserialize<'de> for Value {
 impl Node {
     /// Takes words as they stand in the text: `0x10` is not 16 to one who reads a name, nor to the
     /// author. What is the same without quotes is a word.
-    pub(super) fn as_written_in(mut self, text: &str) -> Self {
+    pub(super) fn keeping_words_of(mut self, text: &str) -> Self {
         let span = self.defined.span();
         let written = (span.byte_offset())
             .zip(span.byte_len())
@@ -114,13 +114,16 @@ impl Node {
         self.value = match (self.value, written) {
             (Value::Word(_), Some(w)) if is_word(w) => Value::Word(w.to_owned()),
             (Value::Text(t), Some(w)) if is_word(w) && t == w => Value::Word(t),
-            (Value::List(items), _) => {
-                Value::List(items.into_iter().map(|n| n.as_written_in(text)).collect())
-            }
+            (Value::List(items), _) => Value::List(
+                items
+                    .into_iter()
+                    .map(|n| n.keeping_words_of(text))
+                    .collect(),
+            ),
             (Value::Mapping(entries), _) => Value::Mapping(
                 entries
                     .into_iter()
-                    .map(|(key, n)| (key, n.as_written_in(text)))
+                    .map(|(key, n)| (key, n.keeping_words_of(text)))
                     .collect(),
             ),
             (value, _) => value,
