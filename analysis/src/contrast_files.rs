@@ -48,8 +48,8 @@ impl Contrast {
         let of_arm = |arm: &crate::contrast::ComparedArm| -> Vec<Difference> {
             let mut differences = arm.differences.clone();
             for d in &mut differences {
-                d.of = format!("{}: {}", d.of, arm.b.label());
-                d.against = format!("{}: {}", d.against, arm.a.label());
+                d.of = format!("{}: {}", d.of, arm.b.strategy);
+                d.against = format!("{}: {}", d.against, arm.a.strategy);
             }
             differences
         };

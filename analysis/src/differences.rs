@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+use topologies::Cell;
 
 use crate::arms::{Arm, Draw, Metric, Sample};
 use crate::effects::{Dominance, dominance, holm, kolmogorov_smirnov, mann_whitney};
@@ -20,9 +21,11 @@ use crate::statistics::{difference_ci95, mean, mean_ci95};
 pub struct Difference {
     /// Name of the scenario.
     pub scenario: String,
+    /// The cell of its matrix; of two campaigns, of the first one's.
+    pub cell: Cell,
     /// What was measured.
     pub metric: Metric,
-    /// The arm that is compared.
+    /// The arm that is compared: its strategy, or the campaign.
     pub of: String,
     /// The arm that it is compared with.
     pub against: String,
@@ -62,8 +65,8 @@ pub(crate) struct Comparison<'a> {
     pub(crate) against: (&'a str, &'a Arm),
 }
 
-/// Compares every arm with every one before it in its cell, in each metric that both have. What stands under
-/// one scenario is one family of comparisons.
+/// Compares every arm with every one before it in its cell, in each metric that both have. What
+/// stands under one scenario is one family of comparisons.
 #[must_use]
 pub fn between_arms(arms: &[Arm]) -> Vec<Difference> {
     let experiments = arms.chunk_by(|a, b| a.scenario == b.scenario);
@@ -71,7 +74,7 @@ pub fn between_arms(arms: &[Arm]) -> Vec<Difference> {
 }
 
 fn between_arms_of_one(arms: &[Arm]) -> Vec<Difference> {
-    let names: Vec<String> = arms.iter().map(|a| a.label()).collect();
+    let names: Vec<String> = arms.iter().map(|a| a.strategy.to_string()).collect();
     let mut compared = Vec::new();
     for against in 0..arms.len() {
         let same_cell = |of: &usize| arms[*of].cell == arms[against].cell;
@@ -128,6 +131,7 @@ impl Comparison<'_> {
         };
         Some(Difference {
             scenario: self.of.1.scenario.clone(),
+            cell: self.against.1.cell.clone(),
             metric,
             of: self.of.0.to_owned(),
             against: self.against.0.to_owned(),
@@ -164,6 +168,15 @@ fn paired(of: &Sample, against: &Sample) -> Option<Vec<f64>> {
 }
 
 impl Difference {
+    /// The arm that is compared, with its cell.
+    #[must_use]
+    pub fn arm(&self) -> String {
+        match self.cell.is_empty() {
+            true => self.of.clone(),
+            false => format!("{}, {}", self.of, self.cell),
+        }
+    }
+
     /// How the difference was estimated, as in `differences.csv`.
     #[must_use]
     pub fn estimate(&self) -> &'static str {

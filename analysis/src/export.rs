@@ -109,15 +109,22 @@ pub fn export(campaign: &Path, to: &Path) -> Result<Vec<String>, ExportError> {
     let differences = differences::between_arms(&arms);
     let mut folder = Folder::default();
     add_figures(&mut folder, &arms).map_err(AnalyzeError::from)?;
+    let mut drawn = Vec::new();
     for figure in FIGURES {
-        pgfplots::add(&mut folder, figure, &arms);
+        for sheet in figures::sheets(&arms) {
+            drawn.push(pgfplots::add(&mut folder, figure, &sheet, &arms));
+        }
     }
     folder.add("tables/summary.tex", latex::summary(&arms));
     folder.add("tables/differences.tex", latex::differences(&differences));
     add_data(&mut folder, &runs, &arms, &differences)?;
     let scenario = campaign.scenario_text().map_err(AnalyzeError::from)?;
     folder.add("scenario.yaml", scenario);
-    folder.add("preview.tex", PREVIEW);
+    let inputs = drawn
+        .iter()
+        .map(|name| format!("\\input{{{name}}}\\hfill\n"));
+    let preview = PREVIEW.replace("%FIGURES%\n", &inputs.collect::<String>());
+    folder.add("preview.tex", preview);
     folder.add("README.md", readme(&campaign, &runs, &arms));
     let manifest = manifest(&campaign, &runs, &arms, &folder);
     folder.add("manifest.json", manifest);
@@ -146,15 +153,19 @@ fn add_figures(folder: &mut Folder, arms: &[Arm]) -> Result<(), FigureError> {
         ("one-column", Paper::ONE_COLUMN),
         ("two-columns", Paper::TWO_COLUMNS),
     ];
-    let drawn: Vec<_> = FIGURES
-        .into_iter()
-        .flat_map(|figure| sizes.map(|size| (figure, size)))
-        .collect::<Vec<_>>()
+    let sheets = figures::sheets(arms);
+    let each: Vec<_> = FIGURES
+        .iter()
+        .flat_map(|figure| sheets.iter().map(move |sheet| (figure, sheet)))
+        .flat_map(|(figure, sheet)| sizes.map(|size| (*figure, sheet, size)))
+        .collect();
+    let drawn: Vec<_> = each
         .into_par_iter()
-        .map(|(figure, (width, paper))| {
-            let svg = figures::to_svg_on(paper, figure, arms)?;
+        .map(|(figure, sheet, (width, paper))| {
+            let svg = figures::sheet_to_svg_on(paper, figure, sheet, arms)?;
             let pdf = figures::to_pdf(figure, &svg)?;
-            Ok((format!("figures/{width}/{}", figure.name), svg, pdf))
+            let name = format!("figures/{width}/{}{}", figure.name, sheet.name);
+            Ok((name, svg, pdf))
         })
         .collect::<Result<_, FigureError>>()?;
     for (name, svg, pdf) in drawn {

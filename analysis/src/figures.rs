@@ -115,22 +115,17 @@ impl Figure {
     }
 }
 
-/// The place of an arm's pen among [`PENS`].
-pub(crate) fn pen_of(arm: &Arm) -> usize {
-    match arm.strategy {
+/// How an arm is drawn: without a matrix, or where each cell has a sheet of its own, as its strategy
+/// is everywhere. In a sheet of several cells the colour is the strategy's, the line and its marker
+/// the cell's; with one strategy alone the cells have the colours.
+pub(crate) fn pen(arm: &Arm, sheet: &[&Arm]) -> Pen {
+    let of_strategy = PENS[match arm.strategy {
         Strategy::None => 0,
         Strategy::GracefulRestart => 1,
         Strategy::GracefulRestartF0 => 2,
         Strategy::GracefulRestartWithdraw => 3,
         Strategy::Tcpr => 4,
-    }
-}
-
-/// How an arm is drawn: without a matrix, or where each cell has a sheet of its own, as its strategy
-/// is everywhere. In a sheet of several cells the colour is the strategy's, the line and its marker
-/// the cell's; with one strategy alone the cells have the colours.
-fn pen(arm: &Arm, sheet: &[&Arm]) -> Pen {
-    let of_strategy = PENS[pen_of(arm)];
+    }];
     let cells = distinct(sheet.iter().map(|a| &a.cell));
     if cells.len() < 2 {
         return of_strategy;
@@ -152,19 +147,11 @@ fn pen(arm: &Arm, sheet: &[&Arm]) -> Pen {
 /// # Errors
 /// If the plotting library fails.
 pub fn to_svg(figure: Figure, arms: &[Arm]) -> Result<String, FigureError> {
-    to_svg_on(Paper::PLAIN, figure, arms)
-}
-
-/// Draws a figure of all arms as SVG, on that much paper.
-///
-/// # Errors
-/// If the plotting library fails.
-pub fn to_svg_on(paper: Paper, figure: Figure, arms: &[Arm]) -> Result<String, FigureError> {
     let sheet = Sheet {
         name: String::new(),
         arms: arms.iter().collect(),
     };
-    sheet_to_svg_on(paper, figure, &sheet, arms)
+    sheet_to_svg(figure, &sheet, arms)
 }
 
 /// Draws one sheet of a figure as SVG, on the axis of all arms.

@@ -100,7 +100,7 @@ pub(crate) fn differences(differences: &[Difference]) -> String {
         let _ = writeln!(
             text,
             "{} & {} & {title} & ${:.digits$}${interval} & ${:.2}$ & {p} \\\\",
-            escaped(&d.of),
+            escaped(&d.arm()),
             escaped(&d.against),
             d.difference + 0.0,
             d.dominance.delta + 0.0

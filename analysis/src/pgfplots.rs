@@ -11,21 +11,23 @@ use plotters::prelude::RGBColor;
 use crate::arms::Arm;
 use crate::bands;
 use crate::contrast_files::as_file;
-use crate::drawing::{MM, Marker, PENS, Pen};
-use crate::figures::{Figure, legend, pen_of};
+use crate::drawing::{MM, Marker, Pen};
+use crate::figures::{self, Figure, Sheet};
 use crate::folder::Folder;
 use crate::latex::escaped;
 use crate::statistics::dkw_half_width;
 
-/// Adds the files of a figure: `NAME.tex`, and for each arm `NAME-ARM.dat` and `NAME-ARM-band.dat`.
-pub(crate) fn add(folder: &mut Folder, figure: Figure, arms: &[Arm]) {
+/// Adds the files of one sheet of a figure, on the axis of all arms: `NAME.tex`, which it returns the
+/// name of, and for each arm `NAME-ARM.dat` and `NAME-ARM-band.dat`.
+pub(crate) fn add(folder: &mut Folder, figure: Figure, sheet: &Sheet<'_>, all: &[Arm]) -> String {
+    let arms = &sheet.arms;
     let values = |arm: &Arm| arm.sample(figure.metric).values.clone();
-    let largest = arms.iter().filter_map(|a| values(a).last().copied());
+    let largest = all.iter().filter_map(|a| values(a).last().copied());
     let largest = largest.fold(0.0, f64::max);
     let largest = if largest > 0.0 { largest } else { 1.0 };
     // As in the SVG: a distribution of zeros is seen beside the axis.
     let (from, to) = (-0.03 * largest, 1.05 * largest);
-    let pen = |arm: &Arm| PENS[pen_of(arm)];
+    let pen = |arm: &Arm| figures::pen(arm, arms);
     let mut colors: Vec<String> = arms.iter().map(|a| definition(pen(a))).collect();
     colors.sort();
     colors.dedup();
@@ -33,7 +35,7 @@ pub(crate) fn add(folder: &mut Folder, figure: Figure, arms: &[Arm]) {
     let mut plots = String::new();
     for arm in arms {
         let values = values(arm);
-        let name = format!("{}-{}", figure.name, as_file(&label(arm, arms)));
+        let name = format!("{}-{}", figure.name, as_file(&label(arm, all)));
         let color = color(pen(arm));
         let band = dkw_half_width(values.len());
         if let Some(half_width) = band {
@@ -58,8 +60,8 @@ pub(crate) fn add(folder: &mut Folder, figure: Figure, arms: &[Arm]) {
             folder.add(format!("pgfplots/{name}.dat"), data(&values, band, to));
         }
     }
-    for arm in arms.iter().filter(|a| !values(a).is_empty()) {
-        let name = format!("{}-{}", figure.name, as_file(&label(arm, arms)));
+    for arm in arms.iter().copied().filter(|a| !values(a).is_empty()) {
+        let name = format!("{}-{}", figure.name, as_file(&label(arm, all)));
         let _ = writeln!(
             plots,
             "  \\addplot[{}, const plot, semithick, {}, mark indices={{{}}}]\n    \
@@ -68,11 +70,12 @@ pub(crate) fn add(folder: &mut Folder, figure: Figure, arms: &[Arm]) {
             color(pen(arm)),
             style(pen(arm)),
             marked(values(arm).len()),
-            escaped(&legend(arm, arms))
+            escaped(&figures::legend(arm, all))
         );
     }
+    let name = format!("pgfplots/{}{}", figure.name, sheet.name);
     folder.add(
-        format!("pgfplots/{}.tex", figure.name),
+        format!("{name}.tex"),
         format!(
             "% Needs \\usepackage{{pgfplots}}. Before \\input, \\flaplabdata may name the folder of the data, and\n\
              % \\flaplabwidth the width: 84mm for one column, 178mm for two.\n\
@@ -90,6 +93,7 @@ pub(crate) fn add(folder: &mut Folder, figure: Figure, arms: &[Arm]) {
             escaped(figure.axis)
         ),
     );
+    name
 }
 
 /// The rows of a data file that are marked: those of runs, about a dozen of them, the last one too.

@@ -162,13 +162,11 @@ impl Report {
         let Some(first) = arms.iter().find(|a| a.valid > 0) else {
             return Ok(());
         };
-        let same = |a: &&Arm| a.strategy == first.strategy;
-        let firsts: Vec<String> = arms.iter().filter(same).map(Arm::label).collect();
         let first = first.strategy.to_string();
         let shown: Vec<&Difference> = self
             .differences
             .iter()
-            .filter(|d| d.scenario == arms[0].scenario && firsts.contains(&d.against))
+            .filter(|d| d.scenario == arms[0].scenario && d.against == first)
             .filter(|d| COLUMNS.iter().any(|(m, _)| *m == d.metric))
             .collect();
         let Some(comparisons) = shown.first().map(|d| d.tests.comparisons) else {
@@ -305,11 +303,11 @@ fn differences_table(shown: &[&Difference], first: &str) -> Table {
             "a run of it is",
             "p",
         ]);
-    let mut last = "";
+    let mut last = String::new();
     for d in shown {
         // An arm is named once, above its metrics.
-        let name = if d.of == last { "" } else { &d.of };
-        last = &d.of;
+        let arm = d.arm();
+        let name = if arm == last { "" } else { &arm };
         let title = COLUMNS.iter().find(|(m, _)| *m == d.metric);
         let title = title.map_or(d.metric.name(), |(_, t)| t.split(',').next().unwrap_or(t));
         table.add_row([
@@ -319,6 +317,7 @@ fn differences_table(shown: &[&Difference], first: &str) -> Table {
             Cell::new(d.overlap()),
             right(d.chance()),
         ]);
+        last = arm;
     }
     table
 }

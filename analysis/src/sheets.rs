@@ -152,6 +152,7 @@ pub fn differences(rows: &[Difference]) -> Result<DataFrame, PolarsError> {
         "ks_p" => column!(|d| d.tests.ks_p),
         "ks_p_holm" => column!(|d| d.tests.ks_p_holm),
         "comparisons" => column!(|d| d.tests.comparisons as u64),
+        "cell" => column!(|d| cell(&d.cell)),
     )
 }
 

@@ -232,3 +232,26 @@ fn a_campaign_that_grew_has_no_outdated_chart() {
     assert_eq!(after.len(), 9 * 3 * 2, "{after:?}");
     assert!(after.contains("disconnection-mrai=9s.pdf"), "{after:?}");
 }
+
+#[test]
+fn arms_are_compared_within_their_cell_alone() {
+    let both = [Strategy::None, Strategy::Tcpr];
+    let found = crate::differences::between_arms(&sweep(&both, &["1s", "5s"]));
+    let convergence: Vec<(String, String, &str)> = found
+        .iter()
+        .filter(|d| d.metric == Metric::Convergence)
+        .map(|d| (d.arm(), d.cell.to_string(), d.against.as_str()))
+        .collect();
+    assert_eq!(
+        convergence,
+        [
+            ("tcpr, mrai=1s".to_owned(), "mrai=1s".to_owned(), "none"),
+            ("tcpr, mrai=5s".to_owned(), "mrai=5s".to_owned(), "none"),
+        ]
+    );
+    let mut sheet = crate::sheets::differences(&found).unwrap();
+    let csv = String::from_utf8(crate::sheets::to_csv(&mut sheet).unwrap()).unwrap();
+    let header: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+    assert_eq!(header.last(), Some(&"cell"));
+    assert!(csv.lines().nth(1).unwrap().ends_with(",mrai=1s"), "{csv}");
+}
