@@ -1,7 +1,8 @@
 //! How long a campaign will still take, from how long its runs have taken.
 //!
 //! *Assumes* that labs come up one at a time, and that runs of one arm take about equally long.
-//! *Guarantees* no answer before a run has ended: a guess would be taken for a measurement.
+//! *Guarantees* no answer before a run has ended, and none while a run of an arm of which none has takes longer than those of the
+//! others: a guess would be taken for a measurement.
 
 use std::time::Duration;
 
@@ -51,12 +52,16 @@ impl Pace {
         self.bring_ups.1 += 1;
     }
 
+    /// The mean time of an arm's own runs.
+    fn own_time(&self, arm: Option<usize>) -> Option<Duration> {
+        arm.and_then(|a| self.arms.get(a)).copied().and_then(mean)
+    }
+
     /// The mean time of an arm's runs; of an arm without any, that of all.
     fn run_time(&self, arm: Option<usize>) -> Option<Duration> {
-        let own = arm.and_then(|a| self.arms.get(a)).copied();
         let sum = |(t, n): (Duration, u32), (time, runs): &(Duration, u32)| (t + *time, n + runs);
         let all = self.arms.iter().fold((Duration::ZERO, 0), sum);
-        own.and_then(mean).or_else(|| mean(all))
+        self.own_time(arm).or_else(|| mean(all))
     }
 
     /// Plays through what is to be done: each run to come takes the place that is free first, and
@@ -64,7 +69,11 @@ impl Pace {
     pub(crate) fn left(&self, work: &Work) -> Option<Duration> {
         let mut places = Vec::new();
         for (arm, elapsed) in &work.under_way {
-            places.push(self.run_time(*arm)?.saturating_sub(*elapsed));
+            let time = self.run_time(*arm)?;
+            if *elapsed > time && self.own_time(*arm).is_none() {
+                return None;
+            }
+            places.push(time.saturating_sub(*elapsed));
         }
         if places.len() < work.jobs {
             places.resize(work.jobs, Duration::ZERO);
@@ -93,6 +102,20 @@ mod tests {
         pace.took(Some(1), S(90));
         pace.took(Some(1), S(110));
         pace
+    }
+
+    #[test]
+    fn nothing_is_said_of_an_arm_whose_first_run_outlasts_those_of_the_others() {
+        let mut pace = Pace::new(2);
+        pace.took(Some(0), S(10));
+        let under_way = |arm, for_s| Work {
+            jobs: 1,
+            under_way: vec![(Some(arm), S(for_s))],
+            to_come: Vec::new(),
+        };
+        assert_eq!(pace.left(&under_way(1, 4)), Some(S(6)));
+        assert_eq!(pace.left(&under_way(1, 11)), None);
+        assert_eq!(pace.left(&under_way(0, 11)), Some(S(0)));
     }
 
     #[test]
