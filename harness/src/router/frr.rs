@@ -118,14 +118,10 @@ impl Router for Frr {
             },
             after,
         };
-        // One bgpd after the other: see `passive` in its configuration. It makes this socket and
-        // then reads that, long before the next one does.
-        let order = previous.map(|p| state_dir(p).join("bgpd.vty"));
-        let after = [zserv(node)].into_iter().chain(order).collect();
-        // One zebra after the other too: started all at once they would all be ready late, and
-        // the first bgpd with them.
-        let zebra = daemon("zebra", previous.map(zserv).into_iter().collect());
-        vec![zebra, daemon("bgpd", after)]
+        // bgpd makes this socket and then reads its configuration, long before the next one does.
+        let bgpd_before = |p| state_dir(p).join("bgpd.vty");
+        let before = previous.map(|p| (zserv(p), bgpd_before(p)));
+        zebra::in_turn(daemon, zserv(node), before)
     }
 
     fn shell_tools(&self) -> &'static [(&'static str, &'static str)] {

@@ -125,12 +125,9 @@ impl Router for Quagga {
                 after,
             }
         };
-        // One bgpd after the other: see `passive` in its configuration. It listens while it reads
-        // that, and writes its process number afterwards.
-        let order = previous.map(|p| pid_file(p, "bgpd"));
-        let after = [zserv(node)].into_iter().chain(order).collect();
-        let zebra = daemon("zebra", previous.map(zserv).into_iter().collect());
-        vec![zebra, daemon("bgpd", after)]
+        // bgpd listens while it reads its configuration, and writes its process number afterwards.
+        let before = previous.map(|p| (zserv(p), pid_file(p, "bgpd")));
+        zebra::in_turn(daemon, zserv(node), before)
     }
 
     fn shell_tools(&self) -> &'static [(&'static str, &'static str)] {

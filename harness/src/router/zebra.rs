@@ -1,18 +1,19 @@
 //! What FRRouting and Quagga have in common, both being heirs of GNU Zebra: how neighbors are
-//! configured, and how the log tells of sessions.
+//! configured, in which order daemons start, and how the log tells of sessions.
 //!
 //! *Assumes* a resolved scenario, and logs written with `log timestamp precision 6` in UTC.
 //! *Guarantees* lines that every version from Quagga 0.99.22 on takes.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 use injectors::Complaint;
 use injectors::complaint::{Harmless, is_harmless};
 use jiff::civil::DateTime;
 use topologies::{LinkRole, ResolvedScenario, Span};
 
-use super::SessionChange;
+use super::{RouterProcess, SessionChange};
 
 /// The daemon's own judgement in each line of its log: what is unexpected is told by it.
 pub(super) const RECORD_PRIORITY: &str = "log record-priority\n";
@@ -55,6 +56,21 @@ const HARMLESS: [Harmless; 3] = [
 
 /// Name of the prefix list that keeps the filler out.
 const DESTINATION_LIST: &str = "DESTINATION";
+
+/// Zebra and bgpd of a node, as `daemon` makes them of a name and of the paths that they wait for: bgpd
+/// waits for zebra's socket, `zserv`. `before` is what the node before has when its zebra and its bgpd
+/// are up: one bgpd comes after the other (see `passive` in their configuration), and one zebra too,
+/// for started all at once they would all be ready late, and the first bgpd with them.
+pub(super) fn in_turn(
+    daemon: impl Fn(&str, Vec<PathBuf>) -> RouterProcess,
+    zserv: PathBuf,
+    before: Option<(PathBuf, PathBuf)>,
+) -> Vec<RouterProcess> {
+    let (zebra_before, bgpd_before) = before.unzip();
+    let zebra = daemon("zebra", zebra_before.into_iter().collect());
+    let after = [zserv].into_iter().chain(bgpd_before).collect();
+    vec![zebra, daemon("bgpd", after)]
+}
 
 /// A timer as the daemons take it.
 pub(super) fn seconds(span: Span) -> u64 {
