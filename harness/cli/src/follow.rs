@@ -69,18 +69,11 @@ impl Following {
                     ..
                 } => self.serve(run_id, init_pid, nodes),
                 CampaignEvent::Resumed { spent, .. } => self.measure_what_is_there(&spent),
-                CampaignEvent::Ended {
-                    run_id,
-                    status,
-                    error,
-                    findings,
-                    valid,
-                    again,
-                    attempt: _,
-                } => {
-                    self.kept.remove(&run_id);
-                    let end = RunEnd::new(run_id, status, error, findings);
-                    self.measure(end.judged(valid, again));
+                ended @ CampaignEvent::Ended { .. } => {
+                    if let Some(end) = RunEnd::of_event(ended) {
+                        self.kept.remove(&end.run_id);
+                        self.measure(end);
+                    }
                 }
                 CampaignEvent::Jobs(_)
                 | CampaignEvent::Begun { .. }

@@ -188,21 +188,11 @@ async fn publish_all(
     let mut unpublished = Vec::new();
     while let Some(event) = inbox.recv().await {
         progress.event(event.clone());
-        let CampaignEvent::Ended {
-            run_id,
-            status,
-            error,
-            findings,
-            valid,
-            again,
-            attempt: _,
-        } = event
-        else {
+        let Some(end) = RunEnd::of_event(event) else {
             continue;
         };
-        let run = RunDir::at(work.join("runs").join(&run_id));
-        let figures = measured.take(&run_id);
-        let end = RunEnd::new(run_id, status, error, findings).judged(valid, again);
+        let run = RunDir::at(work.join("runs").join(&end.run_id));
+        let figures = measured.take(&end.run_id);
         progress.ended(match figures {
             Some(figures) => end.measured(figures),
             None => end,

@@ -164,15 +164,7 @@ impl Model {
                     lab.text.clone_from(error);
                 }
             }
-            CampaignEvent::Ended {
-                run_id,
-                status,
-                error,
-                findings,
-                valid,
-                again,
-                attempt: _,
-            } => {
+            CampaignEvent::Ended { run_id, status, .. } => {
                 if let Some(at) = self.labs.iter().position(|l| l.run_id == *run_id) {
                     let lab = self.labs.remove(at);
                     if *status == Status::Complete {
@@ -180,9 +172,9 @@ impl Model {
                     }
                 }
                 // Until it is measured, it has no figures.
-                let (error, findings) = (error.clone(), findings.clone());
-                let end = RunEnd::new(run_id.clone(), *status, error, findings);
-                self.ended(end.judged(*valid, *again));
+                if let Some(end) = RunEnd::of_event(event.clone()) {
+                    self.ended(end);
+                }
             }
         }
         true

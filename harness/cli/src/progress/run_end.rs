@@ -4,6 +4,7 @@
 //! before that the one which the harness's findings allow.
 
 use analysis::arms::{MeasuredRun, Metric};
+use harness::campaign::CampaignEvent;
 use results::attempt::run_and_attempt;
 use results::{Finding, FindingKind, Severity, Status};
 
@@ -56,13 +57,25 @@ impl RunEnd {
         }
     }
 
-    /// With what the campaign made of it.
-    pub(crate) fn judged(self, valid: bool, again: bool) -> Self {
-        Self {
+    /// As the campaign tells it; none if it is another event that it tells.
+    pub(crate) fn of_event(event: CampaignEvent) -> Option<Self> {
+        let CampaignEvent::Ended {
+            run_id,
+            status,
+            error,
+            findings,
             valid,
             again,
-            ..self
-        }
+            attempt: _,
+        } = event
+        else {
+            return None;
+        };
+        Some(Self {
+            valid,
+            again,
+            ..Self::new(run_id, status, error, findings)
+        })
     }
 
     /// The run that this is an attempt at.
