@@ -7,11 +7,11 @@ use results::{FindingKind, Status};
 use topologies::{Cell, Setting, Strategy};
 
 use super::disk::{campaign, manifest, write_run};
-use super::network::{clique, eventful, ns};
+use super::measured;
+use super::network::{clique, eventful};
 use crate::analyze;
 use crate::arms::{Arm, MeasuredRun, Metric, count_once, group};
 use crate::figures::{FIGURES, sheet_to_svg, sheets};
-use crate::metrics::{RouterMetrics, RunMetrics};
 
 fn cell(mrai: &str) -> Cell {
     Cell::new(vec![Setting {
@@ -34,22 +34,8 @@ fn attempt(
     m.attempt = attempt;
     m.run_id = results::attempt::attempt_id(&format!("{strategy}-{mrai}-{index}"), attempt);
     MeasuredRun {
-        run_id: m.run_id.clone(),
-        manifest: Some(m),
-        metrics: Some(RunMetrics {
-            convergence_ns: ns(value_s),
-            routers: vec![RouterMetrics {
-                node: "r1".to_owned(),
-                last_change_ns: ns(value_s),
-                no_route_ns: 0,
-                loop_ns: 0,
-                blackhole_ns: 0,
-                sessions: Vec::new(),
-                probe: None,
-            }],
-        }),
-        findings: Vec::new(),
         valid,
+        ..measured(m, value_s)
     }
 }
 

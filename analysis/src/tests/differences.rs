@@ -3,33 +3,17 @@
 use topologies::Strategy;
 
 use super::disk::manifest;
-use super::network::{clique, ns};
+use super::measured;
+use super::network::clique;
 use crate::arms::{Arm, MeasuredRun, Metric, group};
 use crate::differences::{Difference, between_arms};
-use crate::metrics::{RouterMetrics, RunMetrics};
 
 /// A run of that number and seed that converged after so long.
 pub(super) fn run(strategy: Strategy, index: u32, seed: u64, value_s: f64) -> MeasuredRun {
     let mut manifest = manifest(&clique(2, false), strategy, index);
     manifest.seed = seed;
-    MeasuredRun {
-        run_id: format!("{strategy}-{index}"),
-        manifest: Some(manifest),
-        metrics: Some(RunMetrics {
-            convergence_ns: ns(value_s),
-            routers: vec![RouterMetrics {
-                node: "r1".to_owned(),
-                last_change_ns: ns(value_s),
-                no_route_ns: 0,
-                loop_ns: 0,
-                blackhole_ns: 0,
-                sessions: Vec::new(),
-                probe: None,
-            }],
-        }),
-        findings: Vec::new(),
-        valid: true,
-    }
+    manifest.run_id = format!("{strategy}-{index}");
+    measured(manifest, value_s)
 }
 
 /// Runs of equal seeds for equal numbers, as the arms of a scenario have them.

@@ -3,31 +3,19 @@
 use topologies::Strategy;
 
 use super::disk::manifest;
+use super::measured;
 use super::network::{clique, ns};
 use crate::arms::{Arm, MeasuredRun, group};
 use crate::figures::{FIGURES, to_pdf, to_svg};
-use crate::metrics::{RouterMetrics, RunMetrics};
 
 /// One run whose figures are all about `value_s`.
 fn run(strategy: Strategy, i: usize, value_s: f64) -> MeasuredRun {
-    MeasuredRun {
-        run_id: format!("{strategy}-{i}"),
-        manifest: Some(manifest(&clique(2, false), strategy, i as u32)),
-        metrics: Some(RunMetrics {
-            convergence_ns: ns(value_s),
-            routers: vec![RouterMetrics {
-                node: "r1".to_owned(),
-                last_change_ns: ns(value_s),
-                no_route_ns: ns(value_s),
-                loop_ns: 0,
-                blackhole_ns: 0,
-                sessions: Vec::new(),
-                probe: None,
-            }],
-        }),
-        findings: Vec::new(),
-        valid: true,
+    let manifest = manifest(&clique(2, false), strategy, i as u32);
+    let mut run = measured(manifest, value_s);
+    if let Some(metrics) = &mut run.metrics {
+        metrics.routers[0].no_route_ns = ns(value_s);
     }
+    run
 }
 
 fn arms(none_s: &[f64], graceful_s: &[f64]) -> Vec<Arm> {

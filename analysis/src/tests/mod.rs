@@ -25,3 +25,26 @@ mod statistics;
 mod study;
 mod tables;
 mod timing;
+
+/// A valid run of one router, r1, that converged after `value_s` and was never disconnected.
+fn measured(manifest: results::Manifest, value_s: f64) -> crate::arms::MeasuredRun {
+    let converged_ns = network::ns(value_s);
+    crate::arms::MeasuredRun {
+        run_id: manifest.run_id.clone(),
+        manifest: Some(manifest),
+        metrics: Some(crate::metrics::RunMetrics {
+            convergence_ns: converged_ns,
+            routers: vec![crate::metrics::RouterMetrics {
+                node: "r1".to_owned(),
+                last_change_ns: converged_ns,
+                no_route_ns: 0,
+                loop_ns: 0,
+                blackhole_ns: 0,
+                sessions: Vec::new(),
+                probe: None,
+            }],
+        }),
+        findings: Vec::new(),
+        valid: true,
+    }
+}
