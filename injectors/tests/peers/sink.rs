@@ -1,6 +1,6 @@
 //! A peer that only reads, quicker than a router.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -42,6 +42,10 @@ impl Sink {
     }
 }
 
+/// How often it sends a KEEPALIVE at least: what hangs on input happens then, as it does with any
+/// peer whose hold time is not 0.
+const KEEPALIVE: Duration = Duration::from_millis(100);
+
 /// Reads until the connection ends.
 fn read(mut stream: TcpStream, opened: &mpsc::Sender<()>, ended: &mpsc::Sender<(u64, usize)>) {
     let open = Open {
@@ -56,12 +60,14 @@ fn read(mut stream: TcpStream, opened: &mpsc::Sender<()>, ended: &mpsc::Sender<(
     opened.send(()).unwrap();
     stream.write_all(&open.to_octets()).unwrap();
     stream.write_all(&keepalive()).unwrap();
+    stream.set_read_timeout(Some(KEEPALIVE)).unwrap();
     let (mut octets, mut all, mut prefixes) = (Vec::new(), 0, 0);
     let mut buffer = vec![0; 1 << 20];
     loop {
-        match stream.read(&mut buffer).unwrap_or(0) {
-            0 => return,
-            count => octets.extend_from_slice(&buffer[..count]),
+        match stream.read(&mut buffer) {
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+            Ok(0) | Err(_) => return,
+            Ok(count) => octets.extend_from_slice(&buffer[..count]),
         }
         let mut at = 0;
         while let Some(length) = complete(&octets[at..]).unwrap() {
@@ -76,7 +82,6 @@ fn read(mut stream: TcpStream, opened: &mpsc::Sender<()>, ended: &mpsc::Sender<(
             }
         }
         octets.drain(..at);
-        // So that there is input to be taken, too.
         let _ = stream.write_all(&keepalive());
     }
 }
