@@ -11,7 +11,7 @@ use crate::packet::Segment;
 use crate::{Flow, Hard};
 
 /// Which way a segment goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From the application's TCP to its peer.
     Outbound,
@@ -20,7 +20,7 @@ pub enum Direction {
 }
 
 /// What is to be done with a segment that was asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum Verdict {
     /// Let it go on. `edited`: the packet's octets were changed in place.
@@ -35,7 +35,7 @@ pub enum Verdict {
 }
 
 /// Something to be done beside the verdict.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Send a segment of TCPR's own making, marked so that it is not queued again. If it goes to the
     /// peer, [`Tcpr::renew`](crate::Tcpr::renew) it right before.
@@ -114,7 +114,7 @@ pub enum Action {
 }
 
 /// How a connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Ending {
@@ -129,7 +129,7 @@ pub enum Ending {
 }
 
 /// Why a request was refused. It has changed nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case", tag = "reason"))]
 pub enum Refusal {
@@ -216,7 +216,7 @@ pub enum Refusal {
 }
 
 /// A TCP option that is agreed upon in the handshake, and relied on afterwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum SynOption {

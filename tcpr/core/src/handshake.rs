@@ -12,7 +12,7 @@ use crate::packet::{Flags, Packet};
 use crate::{Flow, Hard, Scales, Stream};
 
 /// What a SYN says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Syn {
     pub(crate) number: u32,
     pub(crate) window: u16,
@@ -43,7 +43,7 @@ impl Syn {
 }
 
 /// A connection that is being opened.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Handshake {
     pub(crate) since: Duration,
     pub(crate) ours: Option<Syn>,

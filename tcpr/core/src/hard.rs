@@ -8,7 +8,7 @@ use crate::handshake::default_mss;
 use crate::{Flow, Stream};
 
 /// Window scales in use on a connection that negotiated them (RFC 7323, 2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Scales {
     /// What our side promised to the peer when the connection began: its windows are read with it
@@ -22,7 +22,7 @@ pub struct Scales {
 
 /// Hard state of a connection. Octet offsets count from 0 at the first octet after the SYN; a FIN
 /// counts one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Hard {
     /// The connection, as the peer sees it.

@@ -17,6 +17,7 @@ extern crate alloc;
 pub mod packet;
 
 mod action;
+mod conduct;
 mod connection;
 mod counters;
 mod flow;
@@ -27,6 +28,7 @@ mod summary;
 mod table;
 
 pub use action::{Action, Actions, Direction, Ending, Refusal, SynOption, Verdict};
+pub use conduct::{Conduct, Mutation, Sound};
 pub use counters::Counters;
 pub use flow::{Flow, Pattern};
 pub use hard::{Hard, Scales};

@@ -6,7 +6,7 @@
 //! first octet after the SYN, -1 the SYN itself, and a FIN takes one position.
 
 /// One direction of a connection: where its octet 0 lies in the space of sequence numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Stream {
     /// Initial sequence number: the number of the SYN.

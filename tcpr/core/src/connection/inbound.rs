@@ -11,8 +11,9 @@ use crate::action::{Action, Actions, Direction, Ending, Verdict};
 use crate::counters::Counters;
 use crate::packet::{Flags, IcmpError, Packet, Segment, Timestamps};
 use crate::summary::Phase;
+use crate::{Conduct, Mutation};
 
-impl Connection {
+impl<C: Conduct> Connection<C> {
     pub(crate) fn inbound(
         &mut self,
         now: Duration,
@@ -119,7 +120,8 @@ impl Connection {
             ack <= self.sent
         };
         // A late old acknowledgment moves nothing back.
-        if !believable || ack < self.acked {
+        let is_old = ack < self.acked && !self.conduct.has(Mutation::AcknowledgedMovedBack);
+        if !believable || is_old {
             return ack;
         }
         self.heard_peer = true;
@@ -169,7 +171,8 @@ impl Connection {
         // New data is not answered: repeated acknowledgments would read as a loss.
         let alive = end == position && position < self.seen;
         let beyond = position + packet.payload_len() as i64 > self.promised;
-        if again || alive || beyond {
+        let asked = again || alive || beyond;
+        if asked && !self.conduct.has(Mutation::NoReplyWhileGone) {
             self.tell(actions);
         }
         let wanted = end > self.checkpoint_position() && end > position;
@@ -205,7 +208,6 @@ impl Connection {
         echo: Option<u32>,
         actions: &mut Actions,
     ) {
-        let ack = acknowledged.clamp(self.base, self.inside);
         let timestamps = echo.map(|echo| Timestamps {
             value: self.held_tsval.or(self.peer_tsval).unwrap_or(0),
             echo: self.inside_echo(echo),
@@ -213,7 +215,7 @@ impl Connection {
         actions.push(Action::Inject {
             direction: Direction::Inbound,
             segment: Segment {
-                acknowledgment: self.hard.ours.number(ack).wrapping_add(self.hard.delta),
+                acknowledgment: self.inside_number(self.clamped(acknowledged)),
                 flags: Flags::ACK,
                 window,
                 timestamps,
@@ -222,14 +224,32 @@ impl Connection {
         });
     }
 
+    /// What the local TCP is told of what the peer acknowledges: no more than it has sent, and no
+    /// less than it began with.
+    fn clamped(&self, acknowledged: i64) -> i64 {
+        match self.conduct.has(Mutation::AcknowledgmentNotClamped) {
+            true => acknowledged,
+            false => acknowledged.clamp(self.base, self.inside),
+        }
+    }
+
+    /// The local TCP's own number of a position of our stream.
+    fn inside_number(&self, position: i64) -> u32 {
+        let number = self.hard.ours.number(position);
+        match self.conduct.has(Mutation::DeltaMissingInbound) {
+            true => number,
+            false => number.wrapping_add(self.hard.delta),
+        }
+    }
+
     /// Puts into the packet what the local TCP is to see.
     fn deliver(&mut self, position: i64, acknowledged: i64, packet: &mut Packet<'_>) -> Verdict {
         let mut edited = false;
         if packet.flags().contains(Flags::ACK) {
             // The peer may acknowledge what an earlier local TCP has sent, which stacks discard; and
             // held segments acknowledge less than the present one began with.
-            let ack = acknowledged.clamp(self.base, self.inside);
-            let number = self.hard.ours.number(ack).wrapping_add(self.hard.delta);
+            let ack = self.clamped(acknowledged);
+            let number = self.inside_number(ack);
             if packet.acknowledgment() != number {
                 packet.set_acknowledgment(number);
                 edited = true;
@@ -250,7 +270,7 @@ impl Connection {
             if unsent {
                 packet.erase_sack();
                 edited = true;
-            } else if self.hard.delta != 0 {
+            } else if self.hard.delta != 0 && !self.conduct.has(Mutation::SackUnshifted) {
                 packet.shift_sack(self.hard.delta);
                 edited = true;
             }

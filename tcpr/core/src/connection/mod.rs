@@ -22,7 +22,7 @@ use crate::action::{Action, Actions, Direction, Ending};
 use crate::handshake::{Agreed, default_mss};
 use crate::packet::{Flags, Segment, Timestamps};
 use crate::summary::{Phase, Summary};
-use crate::{Flow, Hard};
+use crate::{Conduct, Flow, Hard, Mutation};
 
 use recovery::Splice;
 
@@ -33,8 +33,9 @@ const SILENCE: Duration = Duration::from_secs(1);
 const FAR: i64 = 1 << 30;
 
 /// An established connection.
-#[derive(Debug)]
-pub(crate) struct Connection {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Connection<C> {
+    conduct: C,
     hard: Hard,
     registered: bool,
     phase: Phase,
@@ -101,11 +102,11 @@ pub(crate) struct Connection {
     local_spoke: Duration,
 }
 
-impl Connection {
+impl<C: Conduct> Connection<C> {
     /// A connection whose handshake was seen.
-    pub(crate) fn establish(now: Duration, flow: Flow, agreed: &Agreed) -> Connection {
+    pub(crate) fn establish(now: Duration, flow: Flow, agreed: &Agreed, conduct: C) -> Self {
         let hard = agreed.hard(flow);
-        Connection {
+        Self {
             peer_window: u32::from(agreed.peers.window),
             peer_edge: i64::from(agreed.peers.window),
             edge: i64::from(agreed.ours.window),
@@ -115,15 +116,16 @@ impl Connection {
             local_mss: agreed.ours.mss.unwrap_or(default_mss(&flow.local)),
             heard_peer: true,
             heard_local: true,
-            ..Connection::unheard(now, hard)
+            ..Self::unheard(now, hard, conduct)
         }
     }
 
     /// A connection of which nothing is known but its hard state.
-    pub(crate) fn unheard(now: Duration, hard: Hard) -> Connection {
+    pub(crate) fn unheard(now: Duration, hard: Hard, conduct: C) -> Self {
         let acked = hard.acked as i64;
         let checkpoint = hard.checkpoint as i64;
-        Connection {
+        Self {
+            conduct,
             hard,
             registered: false,
             phase: Phase::Live,
@@ -209,6 +211,18 @@ impl Connection {
         self.hard.checkpoint as i64
     }
 
+    /// What is acknowledged to the peer.
+    fn acknowledgment(&self) -> u32 {
+        let mut position = self.checkpoint_position();
+        if self.conduct.has(Mutation::AcknowledgmentNotDelayed) {
+            position = position.max(self.local_ack);
+        }
+        if self.conduct.has(Mutation::AcknowledgmentPlusOne) {
+            position += 1;
+        }
+        self.hard.peers.number(position)
+    }
+
     /// Shift of our windows as the peer reads them, of the peer's, and of the local TCP's.
     fn scales(&self) -> (u8, u8, u8) {
         self.hard.scales.map_or((0, 0, 0), |scales| {
@@ -226,7 +240,14 @@ impl Connection {
     /// TCP's own edge is held.
     fn window(&self) -> u16 {
         let shift = self.scales().0;
-        let room = (self.edge - self.checkpoint_position()).max(0);
+        let mut begin = self.checkpoint_position();
+        if self.conduct.has(Mutation::WindowNotGivenBack) {
+            begin = begin.max(self.local_ack);
+        }
+        let mut room = (self.edge - begin).max(0);
+        if self.conduct.has(Mutation::WindowInflated) {
+            room += 1 << shift;
+        }
         let segment = i64::from(self.local_mss);
         let units = if room > 0 && room >> shift << shift < segment && self.hard.spliced > 0 {
             (segment + (1 << shift) - 1) >> shift
@@ -319,8 +340,12 @@ impl Connection {
         }
         let window = self.window();
         self.promise(window);
+        let flags = match self.conduct.has(Mutation::AcknowledgmentFlagNotSet) {
+            true => Flags::default(),
+            false => Flags::ACK,
+        };
         let segment = Segment {
-            flags: Flags::ACK,
+            flags,
             window,
             ..self.to_peer(self.sent)
         };
@@ -347,7 +372,7 @@ impl Connection {
             source: self.hard.flow.local,
             destination: self.hard.flow.remote,
             sequence: self.hard.ours.number(position),
-            acknowledgment: self.hard.peers.number(self.checkpoint_position()),
+            acknowledgment: self.acknowledgment(),
             flags: Flags::ACK,
             window: 0,
             mss: None,

@@ -6,13 +6,13 @@
 use core::time::Duration;
 
 use super::{Connection, FAR, later};
-use crate::Hard;
 use crate::action::{Actions, Verdict};
 use crate::counters::Counters;
 use crate::packet::{Flags, Packet, Timestamps};
 use crate::summary::Phase;
+use crate::{Conduct, Hard, Mutation};
 
-impl Connection {
+impl<C: Conduct> Connection<C> {
     pub(crate) fn outbound(
         &mut self,
         now: Duration,
@@ -48,13 +48,16 @@ impl Connection {
         if flags.contains(Flags::RST) {
             counters.resets_masked += 1;
             self.fail(now, actions);
+            if self.conduct.has(Mutation::ResetForwarded) {
+                return self.edit_outbound(packet, position, flags, self.window());
+            }
             return Verdict::Drop;
         }
         self.heard_local = true;
         let data_end = position + packet.payload_len() as i64;
         let mut flags = flags;
         if flags.contains(Flags::FIN) {
-            if self.fin_is_meant(data_end) {
+            if self.fin_is_meant(data_end) || self.conduct.has(Mutation::FinForwarded) {
                 self.fin = Some(data_end);
                 if self.phase == Phase::Live {
                     self.enter(now, Phase::Closing);
@@ -182,7 +185,7 @@ impl Connection {
             edited = true;
         }
         if flags.contains(Flags::ACK) {
-            let ack = self.hard.peers.number(self.checkpoint_position());
+            let ack = self.acknowledgment();
             if packet.acknowledgment() != ack {
                 packet.set_acknowledgment(ack);
                 edited = true;

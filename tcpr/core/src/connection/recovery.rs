@@ -14,7 +14,7 @@ use crate::counters::Counters;
 use crate::handshake::{Syn, default_mss};
 use crate::packet::{Flags, Packet, Segment, Timestamps};
 use crate::summary::Phase;
-use crate::{Hard, Recovery};
+use crate::{Conduct, Hard, Mutation, Recovery};
 
 /// First wait for an answer of the peer; each further one is twice as long.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
@@ -22,7 +22,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 const ASK_AT_MOST: Duration = Duration::from_secs(10);
 
 /// A recovery under way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Splice {
     /// Where the new local TCP's output begins: frozen when the application is told.
     base: i64,
@@ -34,14 +34,14 @@ pub(super) struct Splice {
     early: Option<Syn>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Asked {
     since: Duration,
     next: Duration,
     wait: Duration,
 }
 
-impl Connection {
+impl<C: Conduct> Connection<C> {
     /// The application wants to recover. `None`: the peer is asked first.
     pub(crate) fn recover(
         &mut self,
@@ -82,7 +82,9 @@ impl Connection {
         self.hard.peer_fin = self.hard.peer_fin.or(theirs.peer_fin);
         // The application closes again, if it wants to (Surton 2014, 4.2 "Recovering after closing").
         self.fin = self.fin.or(theirs.done_writing.map(|end| end as i64));
-        self.hard.done_writing = None;
+        if !self.conduct.has(Mutation::DoneWritingNotCleared) {
+            self.hard.done_writing = None;
+        }
         self.registered = true;
         self.enter(now, Phase::Recovering);
         self.recovery = Some(Splice {
@@ -113,10 +115,16 @@ impl Connection {
             // The FIN was meant, but the peer cannot have seen it.
             self.fin = None;
         }
-        let base = fin.unwrap_or(self.acked);
+        let base = match self.conduct.has(Mutation::AcknowledgedFinSplicedWrongly) {
+            true => self.acked,
+            false => fin.unwrap_or(self.acked),
+        };
         if let Some(splice) = &mut self.recovery {
             splice.base = base;
             splice.asked = None;
+        }
+        if self.conduct.has(Mutation::OffsetReadTooEarly) {
+            return self.granted(self.base);
         }
         self.granted(base)
     }
@@ -219,7 +227,10 @@ impl Connection {
         } else {
             self.meet_syn(now, &syn, actions, counters);
         }
-        Verdict::Drop
+        match self.conduct.has(Mutation::SynForwarded) {
+            true => Verdict::Forward { edited: false },
+            false => Verdict::Drop,
+        }
     }
 
     /// Whether a SYN would be refused because `recover` was not asked for.
@@ -293,11 +304,21 @@ impl Connection {
             return;
         };
         splice.syn = Some(*syn);
-        let base = splice.base;
-        self.hard.delta = syn
+        let base = match self.conduct.has(Mutation::OffsetReadTooLate) {
+            true => self.acked,
+            false => splice.base,
+        };
+        let delta = syn
             .number
             .wrapping_add(1)
             .wrapping_sub(self.hard.ours.number(base));
+        if self.conduct.has(Mutation::DeltaPlusOne) {
+            self.hard.delta = delta.wrapping_add(1);
+        } else if self.conduct.has(Mutation::DeltaMinusOne) {
+            self.hard.delta = delta.wrapping_sub(1);
+        } else if !self.conduct.has(Mutation::DeltaStale) {
+            self.hard.delta = delta;
+        }
         self.hard.spliced = self.hard.incarnation;
         if let (Some(scales), Some(scale)) = (&mut self.hard.scales, syn.scale) {
             scales.inside = scale;
@@ -336,23 +357,32 @@ impl Connection {
     }
 
     fn answer_syn(&self, syn: &Syn, actions: &mut Actions) {
-        let offered = (self.peer_edge.max(self.acked) - self.base).clamp(0, i64::from(u16::MAX));
+        let mut offered = self.peer_edge.max(self.acked) - self.base;
+        if self.conduct.has(Mutation::RecoveryWindowAbsolute) {
+            offered += self.base;
+        }
+        let offered = offered.clamp(0, i64::from(u16::MAX));
         let mut flags = Flags::SYN.union(Flags::ACK);
+        if self.conduct.has(Mutation::SynAckWithoutSyn) {
+            flags.remove(Flags::SYN);
+        }
         if self.hard.ecn && syn.ecn {
             flags.insert(Flags::ECE);
         }
         // Segments that are held have older timestamps than those delivered last, or PAWS
         // (RFC 7323, 5) would drop them.
         let value = self.held_tsval.or(self.peer_tsval).unwrap_or(0);
+        let mss = Some(self.hard.peer_mss);
+        let off = i64::from(self.conduct.has(Mutation::SynAckSequenceOffByOne));
         let segment = Segment {
             acknowledgment: syn.number.wrapping_add(1),
             flags,
             window: u16::try_from(offered).unwrap_or(u16::MAX),
-            mss: Some(self.hard.peer_mss),
+            mss: mss.filter(|_| !self.conduct.has(Mutation::MssNotReplayed)),
             window_scale: self.hard.scales.map(|scales| scales.peers),
             sack_permitted: self.hard.sack && syn.sack,
             timestamps: self.echo(syn, value),
-            ..self.to_local(self.hard.peers.number(self.start() - 1))
+            ..self.to_local(self.hard.peers.number(self.start() - 1 + off))
         };
         actions.push(Action::Inject {
             direction: Direction::Inbound,

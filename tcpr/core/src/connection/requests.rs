@@ -6,11 +6,11 @@
 use core::time::Duration;
 
 use super::{Connection, FAR};
-use crate::Hard;
 use crate::action::{Actions, Ending, Refusal};
 use crate::summary::Phase;
+use crate::{Conduct, Hard, Mutation};
 
-impl Connection {
+impl<C: Conduct> Connection<C> {
     /// The application takes charge of the connection.
     pub(crate) fn register(&mut self) -> Result<Hard, Refusal> {
         if self.phase == Phase::Done {
@@ -21,7 +21,7 @@ impl Connection {
     }
 
     /// TCPR was lost, and the local TCP was not: takes the connection as the application knows it.
-    pub(crate) fn resume(now: Duration, hard: Hard) -> Result<Connection, Refusal> {
+    pub(crate) fn resume(now: Duration, hard: Hard, conduct: C) -> Result<Self, Refusal> {
         if hard.spliced != hard.incarnation {
             return Err(Refusal::RecoverAgain);
         }
@@ -29,7 +29,7 @@ impl Connection {
             registered: true,
             resumed: true,
             base: i64::MIN / 2,
-            ..Connection::unheard(now, hard)
+            ..Connection::unheard(now, hard, conduct)
         })
     }
 
@@ -80,7 +80,9 @@ impl Connection {
         self.admit_checkpoint(offset)?;
         if offset > self.hard.checkpoint {
             self.hard.checkpoint = offset;
-            self.tell_if_heard(now, actions);
+            if !self.conduct.has(Mutation::NoAcknowledgmentOnCheckpoint) {
+                self.tell_if_heard(now, actions);
+            }
         }
         Ok(())
     }

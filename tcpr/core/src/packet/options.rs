@@ -22,7 +22,7 @@ const AO: u8 = 29;
 const MAX_SCALE: u8 = 14;
 
 /// The timestamps option (RFC 7323, 3.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Timestamps {
     /// TSval: the sender's clock.
     pub value: u32,

@@ -10,7 +10,7 @@ use super::options::{MSS, NOP, SACK_PERMITTED, TIMESTAMPS, WINDOW_SCALE};
 use super::{Flags, Packet, Timestamps, ip};
 
 /// A segment of our own making.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Segment {
     /// From whom.
     pub source: SocketAddr,

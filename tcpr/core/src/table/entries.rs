@@ -13,9 +13,9 @@ use crate::action::{Action, Actions, Direction, Refusal, Verdict};
 use crate::connection::Connection;
 use crate::handshake::{Handshake, Syn};
 use crate::packet::{Flags, Packet};
-use crate::{Flow, Pattern};
+use crate::{Conduct, Flow, Mutation, Pattern};
 
-impl Tcpr {
+impl<C: Conduct> Tcpr<C> {
     /// Whether a segment of an unknown connection begins one that is protected. `Some`: it does
     /// not, and this is to be done.
     pub(super) fn admit(
@@ -120,6 +120,12 @@ impl Tcpr {
             } else {
                 handshake.peers = Some(syn);
             }
+            if self.conduct.has(Mutation::GuardOnReceiveAcknowledgment)
+                && outbound
+                && handshake.peers.is_some()
+            {
+                return Some(Verdict::Drop);
+            }
             let edited = packet.strip_unknown_options();
             return Some(Verdict::Forward { edited });
         }
@@ -145,14 +151,14 @@ impl Tcpr {
         let Some(agreed) = handshake.agreed() else {
             return;
         };
-        let connection = Connection::establish(now, *flow, &agreed);
+        let connection = Connection::establish(now, *flow, &agreed, self.conduct);
         entry.state = State::Open(Box::new(connection));
         self.half_open -= 1;
         self.counters.established += 1;
         self.renew_deadline(flow);
     }
 
-    pub(super) fn insert(&mut self, flow: Flow, state: State) {
+    pub(super) fn insert(&mut self, flow: Flow, state: State<C>) {
         self.half_open += usize::from(matches!(state, State::Opening(_)));
         let entry = Entry {
             state,

@@ -11,6 +11,7 @@ mod requests;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use core::hash::{Hash, Hasher};
 use core::time::Duration;
 
 use crate::action::{Actions, Direction, Ending, Verdict};
@@ -19,7 +20,7 @@ use crate::counters::Counters;
 use crate::handshake::Handshake;
 use crate::packet::{Flags, IcmpError, Packet, Segment};
 use crate::summary::{Phase, Summary};
-use crate::{Flow, Hard, Pattern};
+use crate::{Conduct, Flow, Hard, Pattern, Sound};
 
 /// Bounds.
 #[derive(Debug, Clone, Copy)]
@@ -57,26 +58,27 @@ pub struct Recovery {
     pub base: u64,
 }
 
-#[derive(Debug)]
-enum State {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum State<C> {
     Opening(Handshake),
-    Open(Box<Connection>),
+    Open(Box<Connection<C>>),
     /// Signed segments cannot be changed: the connection passes untouched.
     Signed,
 }
 
-#[derive(Debug)]
-struct Entry {
-    state: State,
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Entry<C> {
+    state: State<C>,
     deadline: Option<Duration>,
 }
 
-/// All of TCPR's state.
-#[derive(Debug)]
-pub struct Tcpr {
+/// All of TCPR's state. `C` says whether it conducts itself as it should: see [`Conduct`].
+#[derive(Debug, Clone)]
+pub struct Tcpr<C = Sound> {
+    conduct: C,
     config: Config,
     patterns: BTreeSet<Pattern>,
-    entries: BTreeMap<Flow, Entry>,
+    entries: BTreeMap<Flow, Entry<C>>,
     /// Connections whose local TCP has another port than the peer sees, by that port.
     remapped: BTreeMap<Flow, Flow>,
     deadlines: BTreeSet<(Duration, Flow)>,
@@ -89,7 +91,16 @@ impl Tcpr {
     /// No connections, and nothing to protect.
     #[must_use]
     pub fn new(config: Config) -> Tcpr {
+        Tcpr::with_conduct(config, Sound)
+    }
+}
+
+impl<C: Conduct> Tcpr<C> {
+    /// The same, with a conduct of its own: for checks that are to notice it.
+    #[must_use]
+    pub fn with_conduct(config: Config, conduct: C) -> Tcpr<C> {
         Tcpr {
+            conduct,
             config,
             patterns: BTreeSet::new(),
             entries: BTreeMap::new(),
@@ -348,17 +359,38 @@ impl Tcpr {
         }
     }
 
-    fn open(&self, flow: &Flow) -> Option<&Connection> {
+    fn open(&self, flow: &Flow) -> Option<&Connection<C>> {
         match self.entries.get(flow).map(|entry| &entry.state) {
             Some(State::Open(connection)) => Some(connection),
             _ => None,
         }
     }
 
-    fn open_mut(&mut self, flow: &Flow) -> Option<&mut Connection> {
+    fn open_mut(&mut self, flow: &Flow) -> Option<&mut Connection<C>> {
         match self.entries.get_mut(flow).map(|entry| &mut entry.state) {
             Some(State::Open(connection)) => Some(connection),
             _ => None,
         }
+    }
+}
+
+/// What was done is not compared: it does not matter for what will be.
+impl<C: PartialEq> PartialEq for Tcpr<C> {
+    fn eq(&self, other: &Self) -> bool {
+        self.patterns == other.patterns
+            && self.entries == other.entries
+            && self.remapped == other.remapped
+            && self.quarantined_until == other.quarantined_until
+    }
+}
+
+impl<C: Eq> Eq for Tcpr<C> {}
+
+impl<C: Hash> Hash for Tcpr<C> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.patterns.hash(hasher);
+        self.entries.hash(hasher);
+        self.remapped.hash(hasher);
+        self.quarantined_until.hash(hasher);
     }
 }

@@ -10,9 +10,9 @@ use super::{Recovery, State, Tcpr};
 use crate::action::{Actions, Refusal};
 use crate::connection::Connection;
 use crate::summary::Phase;
-use crate::{Flow, Hard};
+use crate::{Conduct, Flow, Hard};
 
-impl Tcpr {
+impl<C: Conduct> Tcpr<C> {
     /// An application takes charge of an established connection.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl Tcpr {
             }
             Some(State::Signed) => Err(Refusal::Signed),
             _ => match self.room() {
-                Ok(()) => Connection::resume(now, hard).map(|connection| {
+                Ok(()) => Connection::resume(now, hard, self.conduct).map(|connection| {
                     self.insert(flow, State::Open(Box::new(connection)));
                     hard
                 }),
@@ -126,6 +126,7 @@ impl Tcpr {
                     incarnation: hard.incarnation.saturating_sub(1),
                     ..hard
                 },
+                self.conduct,
             );
             self.insert(flow, State::Open(Box::new(connection)));
         }
@@ -174,7 +175,7 @@ impl Tcpr {
     pub(super) fn request<T>(
         &mut self,
         flow: &Flow,
-        request: impl FnOnce(&mut Connection) -> Result<T, Refusal>,
+        request: impl FnOnce(&mut Connection<C>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let answer = match self.open_mut(flow) {
             Some(connection) => request(connection),
