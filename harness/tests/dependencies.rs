@@ -18,6 +18,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("tcpr-core", &[]),
     ("tcpr", &["tcpr-core"]),
     ("tcpr-cli", &["tcpr", "tcpr-core"]),
+    ("tcpr-verify", &["tcpr-core"]),
     ("results", &["topologies"]),
     ("injectors", &["topologies", "tcpr", "tcpr-cli"]),
     ("harness", &["injectors", "tcpr", "topologies", "results"]),

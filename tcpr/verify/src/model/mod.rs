@@ -1,0 +1,1 @@
+//! The core within two endpoints, network, failures and application: every state that can be reached.
