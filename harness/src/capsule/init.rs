@@ -1,15 +1,15 @@
 //! Process 1 of a capsule.
 //!
 //! *Assumes* to be the only thread of the first process of a new PID namespace. *Guarantees* to
-//! reap every orphan, and to end, and with it the whole PID namespace, when the agent ends or
-//! flaplab's end of the socket is closed.
+//! reap every orphan, so that whoever waits for it is told the CPU time of all, and to end, and with
+//! it the whole PID namespace, when the agent ends or flaplab's end of the socket is closed.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, dup2_stdin, fork, sethostname};
@@ -29,7 +29,11 @@ pub(super) fn forget_stdin() {
 /// Runs process 1; never returns.
 pub(super) fn run(socket: BorrowedFd<'_>, bind_run_dir: bool) -> ! {
     let status = match prepare(socket, bind_run_dir) {
-        Ok((agent, signals)) => watch(socket, agent, &signals),
+        Ok((agent, signals)) => {
+            let status = watch(socket, agent, &signals);
+            end_all();
+            status
+        }
         Err(error) => {
             // If flaplab has gone there is nobody to tell.
             let _ = say(
@@ -80,6 +84,15 @@ fn own(socket: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
     let fd = fcntl(socket, FcntlArg::F_DUPFD_CLOEXEC(3))?;
     // SAFETY: the descriptor is new and nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Ends what is left in the capsule. The kernel would do the same when process 1 ends, but it reaps
+/// unasked then, and such CPU time is nobody's (zap_pid_ns_processes ignores SIGCHLD, and wait(2)
+/// tells what becomes of times then): it would be taken for that of programs beside flaplab.
+fn end_all() {
+    // To every process that is seen from here, this one excepted (kill(2)).
+    let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+    while waitpid(None, None).is_ok() {}
 }
 
 /// Reaps until there is a reason to end; returns the exit status.

@@ -114,6 +114,32 @@ fn a_process_without_cpu_is_named_and_so_are_the_programs_that_took_it() {
     assert_eq!(findings, run.findings().unwrap().items);
 }
 
+/// Else what a lab has used would be foreign to those beside it once it has ended.
+#[test]
+fn the_cpu_time_of_a_lab_that_has_ended_is_flaplabs() {
+    let dir = workspace();
+    let out = dir.path().join("campaign");
+    let mut run = run_once(&shipped("clique4-control.yaml"), &out);
+    run.args(["--strategy", "none"]);
+    let mut command = Command::new("sh");
+    // What the shell has waited for is on the second line: its own is on the first (POSIX, times).
+    command.args(["-c", "\"$@\" && times", "sh"]);
+    command.arg(run.get_program()).args(run.get_args());
+    let finished = Running::start(&mut command).end(RUN_LIMIT).exits_with(0);
+    let times = finished.stdout.lines().next_back().unwrap();
+    let seconds = |time: &str| {
+        let (minutes, seconds) = time.trim_end_matches('s').split_once('m')?;
+        Some(60.0 * minutes.parse::<f64>().ok()? + seconds.parse::<f64>().ok()?)
+    };
+    let known_s: f64 = times.split(' ').map(|t| seconds(t).unwrap()).sum();
+    let cost = Campaign::at(&out).run("none").manifest().unwrap().lab_cost;
+    let lab_s = cost.unwrap().cpu_s.unwrap();
+    assert!(
+        known_s >= lab_s,
+        "{known_s} s are known of, and the lab used {lab_s} s"
+    );
+}
+
 #[test]
 fn a_machine_that_stands_still_is_found() {
     let dir = workspace();
