@@ -60,7 +60,7 @@ impl ExpectedCost {
             memory_bytes: ((30.0 + 20.0 * routers + 0.7 * ends) * f64::from(1 << 20)) as u64,
             bring_up_s,
             run_s: bring_up_s + protocol_s(scenario),
-            cpu_s: 1.5 * bring_up_cpu_s,
+            cpu_s: bring_up_cpu_s,
         }
     }
 }
@@ -68,11 +68,13 @@ impl ExpectedCost {
 /// The time that a run takes at least, once its sessions are up, seconds.
 fn protocol_s(scenario: &ResolvedScenario) -> f64 {
     let failure = &scenario.failure;
-    let quiet_s = scenario.quiet_period().as_secs_f64();
+    let mrai_s = scenario.router.mrai.as_secs_f64();
+    // Before each quiet the network converges, which takes an MRAI where there is one.
+    let quiet_s = mrai_s + scenario.quiet_period().as_secs_f64();
     let filler = scenario.injector.filler.as_ref();
     let kills = f64::from(failure.kills.saturating_sub(1));
     let rounds = if failure.kind == FailureKind::MraiProbe {
-        f64::from(failure.rounds) * 9.0 * scenario.router.mrai.as_secs_f64()
+        f64::from(failure.rounds) * 9.0 * mrai_s
     } else {
         0.0
     };
