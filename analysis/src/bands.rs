@@ -7,7 +7,9 @@
 
 use plotters::prelude::{Color, PathElement, Polygon, RGBColor, WHITE};
 
-use crate::drawing::{Canvas, Curve, Point, distribution};
+use crate::drawing::{Curve, distribution};
+use crate::pens::Canvas;
+use crate::plot::Point;
 
 /// How much of a curve's colour the area has at most, and how much all areas of a figure have
 /// together: light enough for the curves to be seen where they all lie upon one another.

@@ -7,8 +7,10 @@
 use results::benchmark::Samples;
 use results::reference::{PublishedBenchmark, surton2014};
 
-use crate::drawing::{Chart, Curve, FigureError, PENS, Pen, Scale, to_pdf};
+use crate::drawing::{Chart, Curve, Scale};
 use crate::paper::Paper;
+use crate::pens::{PENS, Pen};
+use crate::plot::{FigureError, to_pdf};
 use crate::statistics::{Summary, summarize};
 
 /// A figure of a benchmark.

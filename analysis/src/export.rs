@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use results::publication::PublishedFile;
 use results::{CampaignDir, Host};
 use serde::Serialize;
@@ -14,13 +14,14 @@ use serde::Serialize;
 use crate::AnalyzeError;
 use crate::arms::{self, Arm, MeasuredRun};
 use crate::differences::{self, Difference};
-use crate::figures::{self, FIGURES, FigureError};
+use crate::figures::{self, FIGURES, Figure, FigureError};
 use crate::folder::{Folder, FolderError, refuse_existing};
 use crate::latex;
 use crate::measure_runs;
 use crate::paper::Paper;
 use crate::pgfplots;
 use crate::sheets;
+use crate::trends::trends;
 
 const README: &str = include_str!("../assets/export/README.md");
 const PREVIEW: &str = include_str!("../assets/export/preview.tex");
@@ -153,22 +154,29 @@ fn add_figures(folder: &mut Folder, arms: &[Arm]) -> Result<(), FigureError> {
         ("one-column", Paper::ONE_COLUMN),
         ("two-columns", Paper::TWO_COLUMNS),
     ];
+    type Drawn = Result<Vec<(String, String, Vec<u8>)>, FigureError>;
+    let file = |figure: &Figure, name: &str, width, svg: String| {
+        let pdf = figures::to_pdf(*figure, &svg)?;
+        Ok((format!("figures/{width}/{}{name}", figure.name), svg, pdf))
+    };
     let sheets = figures::sheets(arms);
-    let each: Vec<_> = FIGURES
-        .iter()
-        .flat_map(|figure| sheets.iter().map(move |sheet| (figure, sheet)))
-        .flat_map(|(figure, sheet)| sizes.map(|size| (*figure, sheet, size)))
-        .collect();
-    let drawn: Vec<_> = each
-        .into_par_iter()
-        .map(|(figure, sheet, (width, paper))| {
-            let svg = figures::sheet_to_svg_on(paper, figure, sheet, arms)?;
-            let pdf = figures::to_pdf(figure, &svg)?;
-            let name = format!("figures/{width}/{}{}", figure.name, sheet.name);
-            Ok((name, svg, pdf))
-        })
-        .collect::<Result<_, FigureError>>()?;
-    for (name, svg, pdf) in drawn {
+    let trends = trends(arms);
+    let drawn = FIGURES.par_iter().map(|figure| -> Drawn {
+        let mut drawn = Vec::new();
+        for (width, paper) in sizes {
+            for sheet in &sheets {
+                let svg = figures::sheet_to_svg_on(paper, *figure, sheet, arms)?;
+                drawn.push(file(figure, &sheet.name, width, svg)?);
+            }
+            for trend in &trends {
+                let svg = trend.to_svg(paper, *figure)?;
+                drawn.push(file(figure, &trend.name, width, svg)?);
+            }
+        }
+        Ok(drawn)
+    });
+    let drawn = drawn.collect::<Result<Vec<_>, FigureError>>()?;
+    for (name, svg, pdf) in drawn.into_iter().flatten() {
         folder.add(format!("{name}.pdf"), pdf);
         folder.add(format!("{name}.svg"), svg);
     }

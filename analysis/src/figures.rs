@@ -8,9 +8,10 @@
 use topologies::{Cell, Strategy};
 
 use crate::arms::{Arm, Metric, Sample};
-pub use crate::drawing::FigureError;
-use crate::drawing::{Chart, Curve, LINES, PENS, Pen, Scale};
+use crate::drawing::{Chart, Curve, Scale};
 pub use crate::paper::Paper;
+use crate::pens::{LINES, PENS, Pen};
+pub use crate::plot::FigureError;
 use crate::statistics::dkw_half_width;
 
 /// A figure: what is drawn, and as what.
@@ -44,7 +45,7 @@ pub const FIGURES: [Figure; 3] = [
 ];
 
 /// Most curves of one chart.
-const CURVES: usize = 8;
+pub(crate) const CURVES: usize = 8;
 
 /// Arms that are drawn in one chart.
 #[derive(Debug, Clone)]
@@ -65,6 +66,15 @@ pub fn sheets(arms: &[Arm]) -> Vec<Sheet<'_>> {
             arms: arms.iter().collect(),
         }];
     }
+    let sheet = |cell: &Cell| Sheet {
+        name: format!("-{}", plain(&cell.to_string())),
+        arms: arms.iter().filter(|a| a.cell == *cell).collect(),
+    };
+    cells.into_iter().map(sheet).collect()
+}
+
+/// A text as part of a file's name.
+pub(crate) fn plain(text: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || "=,._-".contains(c) {
             c
@@ -72,17 +82,10 @@ pub fn sheets(arms: &[Arm]) -> Vec<Sheet<'_>> {
             '_'
         }
     };
-    let sheet = |cell: &Cell| Sheet {
-        name: format!(
-            "-{}",
-            cell.to_string().chars().map(plain).collect::<String>()
-        ),
-        arms: arms.iter().filter(|a| a.cell == *cell).collect(),
-    };
-    cells.into_iter().map(sheet).collect()
+    text.chars().map(plain).collect()
 }
 
-fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
+pub(crate) fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
     let mut once = Vec::new();
     for one in all {
         if !once.contains(&one) {
@@ -119,19 +122,25 @@ impl Figure {
 /// is everywhere. In a sheet of several cells the colour is the strategy's, the line and its marker
 /// the cell's; with one strategy alone the cells have the colours.
 pub(crate) fn pen(arm: &Arm, sheet: &[&Arm]) -> Pen {
-    let of_strategy = PENS[match arm.strategy {
+    let drawn: Vec<_> = sheet.iter().map(|a| (a.strategy, &a.cell)).collect();
+    pen_of((arm.strategy, &arm.cell), &drawn)
+}
+
+/// The same of what is drawn for a strategy in a cell.
+pub(crate) fn pen_of((strategy, cell): (Strategy, &Cell), drawn: &[(Strategy, &Cell)]) -> Pen {
+    let of_strategy = PENS[match strategy {
         Strategy::None => 0,
         Strategy::GracefulRestart => 1,
         Strategy::GracefulRestartF0 => 2,
         Strategy::GracefulRestartWithdraw => 3,
         Strategy::Tcpr => 4,
     }];
-    let cells = distinct(sheet.iter().map(|a| &a.cell));
+    let cells = distinct(drawn.iter().map(|(_, cell)| *cell));
     if cells.len() < 2 {
         return of_strategy;
     }
-    let number = cells.iter().position(|c| **c == arm.cell).unwrap_or(0);
-    if distinct(sheet.iter().map(|a| a.strategy)).len() == 1 {
+    let number = cells.iter().position(|c| *c == cell).unwrap_or(0);
+    if distinct(drawn.iter().map(|(strategy, _)| *strategy)).len() == 1 {
         return PENS[number % PENS.len()];
     }
     let (dash, marker) = LINES[number % LINES.len()];
@@ -220,7 +229,7 @@ pub fn of_two(figure: Figure, name: &str, a: &Arm, b: &Arm) -> Result<String, Fi
 /// # Errors
 /// If the SVG cannot be converted.
 pub fn to_pdf(figure: Figure, svg: &str) -> Result<Vec<u8>, FigureError> {
-    crate::drawing::to_pdf(figure.name, svg)
+    crate::plot::to_pdf(figure.name, svg)
 }
 
 fn curve(label: String, pen: Pen, sample: &Sample) -> Curve<'_> {

@@ -35,7 +35,9 @@ pub mod needed;
 mod node_records;
 mod page;
 mod paper;
+mod pens;
 mod pgfplots;
+mod plot;
 pub mod probe;
 mod probe_records;
 pub mod publication;
@@ -48,6 +50,7 @@ pub mod sheets;
 pub mod statistics;
 pub mod study;
 pub mod tables;
+mod trends;
 
 use std::fs;
 use std::io;
@@ -60,11 +63,12 @@ use results::{CampaignDir, RunDir};
 
 use crate::arms::MeasuredRun;
 use crate::differences::Difference;
-use crate::figures::{FIGURES, FigureError};
+use crate::figures::{FIGURES, FigureError, Paper};
 use crate::folder::FolderError;
 pub use crate::page::PageError;
 use crate::replay::Replay;
 pub use crate::report::Report;
+use crate::trends::{Trend, trends};
 
 /// Why a campaign could not be analysed.
 #[derive(Debug, thiserror::Error)]
@@ -248,6 +252,7 @@ fn write_figures(campaign: &CampaignDir, arms: &[arms::Arm]) -> Result<(), Analy
         source,
     })?;
     let sheets = figures::sheets(arms);
+    let trends = trends(arms);
     FIGURES.par_iter().try_for_each(|&figure| {
         let at = |name: &str, ending| folder.join(format!("{}{name}.{ending}", figure.name));
         for sheet in &sheets {
@@ -256,10 +261,21 @@ fn write_figures(campaign: &CampaignDir, arms: &[arms::Arm]) -> Result<(), Analy
             write_whole(&at(&sheet.name, "svg"), svg.as_bytes())?;
             write_whole(&at(&sheet.name, "pdf"), &pdf)?;
         }
-        if sheets.iter().all(|s| !s.name.is_empty()) {
-            // One of fewer arms, of before the campaign grew, would be taken for a current one.
+        for trend in &trends {
+            let svg = trend.to_svg(Paper::PLAIN, figure)?;
+            let pdf = figures::to_pdf(figure, &svg)?;
+            write_whole(&at(&trend.name, "svg"), svg.as_bytes())?;
+            write_whole(&at(&trend.name, "pdf"), &pdf)?;
+        }
+        // One of fewer arms, of before the campaign grew, would be taken for a current one.
+        let no_sheet = sheets.iter().all(|s| !s.name.is_empty());
+        let sheet = no_sheet.then(String::new);
+        for name in sheet
+            .into_iter()
+            .chain(trends.iter().filter_map(Trend::outdated))
+        {
             for ending in ["svg", "pdf"] {
-                remove_outdated(&at("", ending))?;
+                remove_outdated(&at(&name, ending))?;
             }
         }
         Ok(())

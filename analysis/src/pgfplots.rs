@@ -11,10 +11,10 @@ use plotters::prelude::RGBColor;
 use crate::arms::Arm;
 use crate::bands;
 use crate::contrast_files::as_file;
-use crate::drawing::{MM, Marker, Pen};
 use crate::figures::{self, Figure, Sheet};
 use crate::folder::Folder;
 use crate::latex::escaped;
+use crate::pens::{MM, Marker, Pen};
 use crate::statistics::dkw_half_width;
 
 /// Adds the files of one sheet of a figure, on the axis of all arms: `NAME.tex`, which it returns the

@@ -20,6 +20,27 @@ pub struct Setting {
     pub value: String,
 }
 
+/// What a value measures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Magnitude {
+    /// A plain number.
+    Number(f64),
+    /// A span of time, seconds.
+    Seconds(f64),
+}
+
+impl Setting {
+    /// What the value measures, if it is a number or a span of time.
+    #[must_use]
+    pub fn magnitude(&self) -> Option<Magnitude> {
+        let number = self.value.parse::<f64>().ok().filter(|n| !n.is_nan());
+        let span = || self.value.parse::<Span>().ok().map(Span::as_secs_f64);
+        number
+            .map(Magnitude::Number)
+            .or_else(|| span().map(Magnitude::Seconds))
+    }
+}
+
 /// One combination of a matrix's values: none in a scenario without a matrix, which has one cell.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -42,6 +63,12 @@ impl Cell {
     #[must_use]
     pub fn settings(&self) -> &[Setting] {
         &self.0
+    }
+
+    /// The cell without one of its values.
+    #[must_use]
+    pub fn without(&self, key: &str) -> Self {
+        Self(self.0.iter().filter(|s| s.key != key).cloned().collect())
     }
 
     /// Whether two cells are of one matrix, as far as its keys tell.
@@ -77,17 +104,13 @@ impl fmt::Display for Cell {
 
 impl Ord for Setting {
     fn cmp(&self, other: &Self) -> Ordering {
-        let magnitude = |v: &str| {
-            let span = v.parse::<Span>().ok().map(Span::as_secs_f64);
-            let number = v.parse::<f64>().ok().filter(|n| !n.is_nan());
+        let magnitude = |setting: &Self| match setting.magnitude() {
+            Some(Magnitude::Number(n)) => (0, n),
+            Some(Magnitude::Seconds(s)) => (1, s),
             // Texts come last.
-            match (number, span) {
-                (Some(n), _) => (0, n),
-                (None, Some(s)) => (1, s),
-                (None, None) => (2, 0.0),
-            }
+            None => (2, 0.0),
         };
-        let ((ours, a), (theirs, b)) = (magnitude(&self.value), magnitude(&other.value));
+        let ((ours, a), (theirs, b)) = (magnitude(self), magnitude(other));
         self.key
             .cmp(&other.key)
             .then(ours.cmp(&theirs))

@@ -17,7 +17,7 @@ pub mod topology;
 pub mod units;
 
 pub use address::Address;
-pub use cell::{Cell, Setting};
+pub use cell::{Cell, Magnitude, Setting};
 pub use graph::Graph;
 pub use kinds::{
     FailureKind, FailureTime, InjectorKind, RouterKind, Strategy, TcprFate, TopologyKind,

@@ -11,7 +11,8 @@ use super::measured;
 use super::network::{clique, eventful};
 use crate::analyze;
 use crate::arms::{Arm, MeasuredRun, Metric, count_once, group};
-use crate::figures::{FIGURES, sheet_to_svg, sheets};
+use crate::figures::{FIGURES, Paper, sheet_to_svg, sheets};
+use crate::trends::trends;
 
 fn cell(mrai: &str) -> Cell {
     Cell::new(vec![Setting {
@@ -215,7 +216,7 @@ fn a_campaign_that_grew_has_no_outdated_chart() {
     assert!(before.contains("convergence.svg"), "{before:?}");
     let after = write(&[3, 4, 5, 6, 7, 8, 9]);
     assert!(!after.contains("convergence.svg"), "{after:?}");
-    assert_eq!(after.len(), 9 * 3 * 2, "{after:?}");
+    assert_eq!(after.len(), (9 + 1) * 3 * 2, "{after:?}");
     assert!(after.contains("disconnection-mrai=9s.pdf"), "{after:?}");
 }
 
@@ -240,4 +241,75 @@ fn arms_are_compared_within_their_cell_alone() {
     let header: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
     assert_eq!(header.last(), Some(&"cell"));
     assert!(csv.lines().nth(1).unwrap().ends_with(",mrai=1s"), "{csv}");
+}
+
+#[test]
+fn a_key_of_times_has_a_chart_of_the_means_at_its_values() {
+    let mut runs = Vec::new();
+    for (mrai, mean_s) in [("0s", 1.0), ("500ms", 2.0), ("5s", 9.0)] {
+        for index in 0..3 {
+            let value_s = mean_s + 0.1 * f64::from(index);
+            runs.push(run(Strategy::None, mrai, index, value_s));
+            runs.push(run(Strategy::Tcpr, mrai, index, 0.0));
+        }
+    }
+    let arms = group(&runs);
+    let trends = trends(&arms);
+    let names: Vec<&str> = trends.iter().map(|t| t.name.as_str()).collect();
+    assert_eq!(names, ["-over-router.mrai"]);
+    let svg = trends[0].to_svg(Paper::PLAIN, FIGURES[0]).unwrap();
+    // Letters stand in lines of their own.
+    for text in [
+        "router.mrai (s)",
+        "none",
+        "tcpr",
+        "Duration of convergence (s)",
+    ] {
+        assert!(svg.lines().any(|l| l.trim() == text), "{text}");
+    }
+    // The line of `none` is the longest of black that goes through three points.
+    let line = |color: &str| -> Vec<(f64, f64)> {
+        let of_means = |l: &&str| l.contains(color) && l.matches(',').count() == 3;
+        let line = svg.lines().filter(|l| l.starts_with("<polyline"));
+        let line = line.filter(of_means).next_back().unwrap();
+        let points = line.split("points=\"").nth(1).unwrap();
+        let point = |p: &str| {
+            let (x, y) = p.split_once(',').unwrap();
+            (x.parse().unwrap(), y.parse().unwrap())
+        };
+        let points = points.split('"').next().unwrap();
+        points.split_whitespace().map(point).collect()
+    };
+    let (none, tcpr) = (line("#000000"), line("#D55E00"));
+    let share = (none[1].0 - none[0].0) / (none[2].0 - none[0].0);
+    assert!(
+        (share - 0.1).abs() < 0.01,
+        "0.5 s is a tenth of 5 s: {none:?}"
+    );
+    let share = (none[0].1 - none[1].1) / (none[0].1 - none[2].1);
+    assert!((share - 0.125).abs() < 0.01, "1 s of 8 s: {none:?}");
+    assert!(tcpr.iter().all(|p| p.1 == tcpr[0].1 && p.1 > none[0].1));
+}
+
+#[test]
+fn a_key_of_texts_has_no_axis_and_one_of_many_lines_has_a_chart_for_each_other_value() {
+    let texts = |key: &str, value: &str| Setting {
+        key: key.to_owned(),
+        value: value.to_owned(),
+    };
+    let mut runs = Vec::new();
+    for size in ["4", "8"] {
+        for kind in ["frr", "quagga", "a", "b", "c"] {
+            for strategy in [Strategy::None, Strategy::Tcpr] {
+                let mut run = run(strategy, "0s", 0, 1.0);
+                let settings = vec![texts("topology.size", size), texts("router.kind", kind)];
+                run.manifest.as_mut().unwrap().cell = Cell::new(settings);
+                runs.push(run);
+            }
+        }
+    }
+    let arms = group(&runs);
+    let names: Vec<String> = trends(&arms).into_iter().map(|t| t.name).collect();
+    assert_eq!(names.len(), 5);
+    assert_eq!(names[0], "-over-topology.size-kind=a");
 }
