@@ -408,6 +408,7 @@ impl Shared {
             realised_mrai: None,
             jobs: None,
             lab_cost: None,
+            shared_lab: None,
             tool_version: self.plan.tool_version.clone(),
             tool_commit: self.plan.tool_commit.clone(),
             host: versions::host(),

@@ -129,6 +129,8 @@ impl Update {
 #[derive(Debug, Default)]
 pub struct Decoder {
     streams: HashMap<(SocketAddrV4, SocketAddrV4), Stream>,
+    /// The capture began within connections.
+    joins: bool,
     wire: wire::Wire,
 }
 
@@ -137,6 +139,16 @@ impl Decoder {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A decoder of a capture that was begun when connections stood already: what was sent on them
+    /// before is no gap.
+    #[must_use]
+    pub fn joining() -> Self {
+        Self {
+            joins: true,
+            ..Self::default()
+        }
     }
 
     /// Takes in one packet, from its link-layer header on, captured at `t_ns`, and appends to
@@ -151,7 +163,7 @@ impl Decoder {
         }
         self.streams
             .entry((segment.src, segment.dst))
-            .or_default()
+            .or_insert_with(|| Stream::new(self.joins))
             .push(t_ns, &segment, &mut self.wire, out);
     }
 

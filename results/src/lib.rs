@@ -31,7 +31,7 @@ pub use log::{BrokenLine, EventLog, FindingLog, Lines};
 pub use machine::Machine;
 pub use manifest::{
     Clock, Host, LabCost, LabsAtATime, Manifest, OLDEST_SCHEMA_VERSION, RecorderStats,
-    SCHEMA_VERSION, Status,
+    SCHEMA_VERSION, SharedLab, Status,
 };
 pub use realised::RealisedMrai;
 pub use rundir::RunDir;

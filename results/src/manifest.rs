@@ -102,6 +102,24 @@ pub struct LabCost {
     pub cpu_s: Option<f64>,
 }
 
+/// Which run of a lab that carries several one of them is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedLab {
+    /// Name of the lab's first run: the runs of one lab have the same.
+    pub first_run: String,
+    /// Which run of the lab it is, from 1. From 2 on, the lab was brought up by another run, and the
+    /// records begin with what stood by then.
+    pub number: u32,
+}
+
+impl SharedLab {
+    /// Whether runs were made in the lab before.
+    #[must_use]
+    pub fn is_reused(&self) -> bool {
+        self.number > 1
+    }
+}
+
 // Before there were others.
 const fn first() -> u32 {
     1
@@ -164,6 +182,9 @@ pub struct Manifest {
     /// What the lab cost; none in records from before it was noted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lab_cost: Option<LabCost>,
+    /// Which run of its lab it is; none: it had the lab for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_lab: Option<SharedLab>,
     /// The time base.
     pub clock: Clock,
     /// Sysctls set in every namespace of the lab.

@@ -49,6 +49,7 @@ pub(crate) fn manifest(topology: &Topology, strategy: Strategy, run_index: u32) 
         realised_mrai: None,
         jobs: None,
         lab_cost: None,
+        shared_lab: None,
         tool_version: "0.1.0".to_owned(),
         tool_commit: "unknown".to_owned(),
         host: Host {
@@ -314,6 +315,11 @@ impl Capture {
         let first = u32::from(src).wrapping_mul(2_654_435_761);
         self.packet(wall_ns, src, dst, first, 0x02, &[]);
         self.next.insert((src, dst), first.wrapping_add(1));
+    }
+
+    /// A connection that was opened before the capture began.
+    pub(crate) fn join(&mut self, src: Ipv4Addr, dst: Ipv4Addr) {
+        self.next.insert((src, dst), 1_000);
     }
 
     /// One segment of data on an open connection.

@@ -70,6 +70,7 @@ fn manifest(run: &ResolvedScenario, status: Status) -> Manifest {
         realised_mrai: None,
         jobs: None,
         lab_cost: None,
+        shared_lab: None,
         tool_version: "1".to_owned(),
         tool_commit: "unknown".to_owned(),
         host: Host {

@@ -37,6 +37,9 @@ pub(super) struct Stream {
     hole_since_ns: u64,
     /// Octets have been lost: look for the next message.
     searching: bool,
+    /// Nothing was captured yet of a connection that may have stood before: what is missing before
+    /// the first segment is no loss.
+    joins: bool,
     reading: Reading,
     last_ns: u64,
 }
@@ -69,6 +72,15 @@ impl Sink<'_> {
 }
 
 impl Stream {
+    /// One of which nothing was captured yet. `joins`: it may have begun before the capture, which is
+    /// then no gap.
+    pub(super) fn new(joins: bool) -> Self {
+        Self {
+            joins,
+            ..Self::default()
+        }
+    }
+
     /// Takes in one segment.
     pub(super) fn push(
         &mut self,
@@ -137,6 +149,7 @@ impl Stream {
             // The connection, or another one of the same 4-tuple, began before the capture.
             _ => {
                 self.end(sink);
+                let joins = self.joins;
                 let at = START + u64::from(first);
                 *self = Self {
                     next: Some(at),
@@ -144,7 +157,9 @@ impl Stream {
                     last_ns: self.last_ns,
                     ..Self::default()
                 };
-                sink.give(Body::Gap { octets: None });
+                if !joins {
+                    sink.give(Body::Gap { octets: None });
+                }
                 at
             }
         };

@@ -309,3 +309,33 @@ fn other_ports_are_passed_over() {
     decoder.finish(&mut heard);
     assert_eq!(heard, []);
 }
+
+#[test]
+fn what_was_sent_before_a_capture_that_joins_is_no_gap_and_what_it_misses_later_is_one() {
+    let one = nth_update(0).len();
+    let octets = updates(0..6);
+    let mut decoder = Decoder::joining();
+    let mut heard = Vec::new();
+    let mut hear = |t: u64, from: usize, to: usize| {
+        let seq = 100 + from as u32;
+        let p = datagram(SPEAKER, PEER, seq, DATA, &octets[from..to]);
+        decoder.push(t, LinkType::Raw, &p, &mut heard);
+    };
+    // The tail of a message whose beginning nobody saw, then whole ones; the fourth is missing.
+    hear(1, 10, 3 * one);
+    hear(2, 4 * one, 5 * one);
+    hear(2 + 6 * SECOND, 5 * one, 6 * one);
+    decoder.finish(&mut heard);
+    assert_eq!(numbers(&heard), [1, 2, -1, 4, 5]);
+}
+
+#[test]
+fn a_second_connection_of_the_same_ends_is_joined_by_nobody() {
+    let mut decoder = Decoder::joining();
+    let mut heard = Vec::new();
+    for (seq, n) in [(100, 0), (100 + (1 << 30), 1)] {
+        let p = datagram(SPEAKER, PEER, seq, DATA, &nth_update(n));
+        decoder.push(1, LinkType::Raw, &p, &mut heard);
+    }
+    assert_eq!(numbers(&heard), [0, -1, 1]);
+}

@@ -44,6 +44,7 @@ pub(crate) fn manifest() -> Manifest {
         realised_mrai: None,
         jobs: None,
         lab_cost: None,
+        shared_lab: None,
         tool_version: "0.1.0".into(),
         tool_commit: "unknown".into(),
         host: Host {
