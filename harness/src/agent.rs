@@ -1,10 +1,12 @@
 //! The lab agent: the one process of a capsule that does the work.
 //!
 //! *Assumes* to be a fresh single-threaded process inside the capsule, with the socket to flaplab
-//! in hand. *Guarantees* to report how it ended before it ends, unless it is killed.
+//! in hand. *Guarantees* to report how each run ended before it ends or takes another, unless it is
+//! killed; and that a lab whose run was not complete takes no other.
 
 use std::future::Future;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::rc::Rc;
 
 use results::{RunDir, Status};
@@ -14,10 +16,10 @@ use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::capsule::RUN_DIR;
+use crate::capsule::{LAB_HOME, RUN_DIR};
 use crate::lab::{Lab, LabError};
-use crate::order::{self, Lab as _};
-use crate::protocol::{Assignment, Order, Outcome, Purpose, Report, Stage};
+use crate::order::{self, Beginning, Lab as _};
+use crate::protocol::{Assignment, Order, Outcome, Place, Purpose, Report, Stage};
 
 /// Runs the agent; returns its exit status.
 #[must_use]
@@ -57,24 +59,32 @@ async fn converse(socket: OwnedFd) -> std::io::Result<()> {
         }
         Ok::<(), std::io::Error>(())
     });
-    let mut lines = BufReader::new(reader).lines();
-    let Some(line) = lines.next_line().await? else {
-        return Ok(());
-    };
-    let last = match serde_json::from_str(&line)? {
-        Order::Assign(assignment) => {
-            let orders = Rc::new(Mutex::new(lines));
-            Some(Report::Ended(Box::new(
-                carry_out(*assignment, &orders, &reports).await,
-            )))
+    let orders = Rc::new(Mutex::new(BufReader::new(reader).lines()));
+    let mut lab = None;
+    while let Some(order) = next(&orders).await? {
+        let report = match order {
+            Order::Assign(assignment) => {
+                let outcome = carry_out(*assignment, &mut lab, &orders, &reports).await;
+                Report::Ended(Box::new(outcome))
+            }
+            Order::Examine => Report::Examined(crate::doctor::examine_inside().await),
+            Order::End => break,
+        };
+        // If nobody is there to be told, the next order is an end of file.
+        let _ = reports.send(report);
+        if lab.is_none() {
+            break;
         }
-        Order::Examine => Some(Report::Examined(crate::doctor::examine_inside().await)),
-        Order::End => None,
-    };
-    // The writer ends with the channel, after the last report.
-    let _ = last.map(|report| reports.send(report));
-    drop(reports);
+    }
+    // The writer ends with the channel, after the last report; a lab has a sender of its own.
+    drop((lab, reports));
     writing.await.map_err(std::io::Error::other)?
+}
+
+/// The next order; none if flaplab is gone.
+async fn next(orders: &Orders) -> std::io::Result<Option<Order>> {
+    let line = orders.lock().await.next_line().await?;
+    Ok(line.map(|line| serde_json::from_str(&line)).transpose()?)
 }
 
 /// Comes back when flaplab says `End`, or is gone.
@@ -91,8 +101,11 @@ fn ended(orders: &Orders) -> impl Future<Output = ()> + use<> {
     }
 }
 
+/// Carries out a run, in the lab that is up or else in one that is made. A lab that may carry another
+/// is left in `standing`.
 async fn carry_out(
     assignment: Assignment,
+    standing: &mut Option<Lab>,
     orders: &Orders,
     reports: &UnboundedSender<Report>,
 ) -> Outcome {
@@ -100,15 +113,31 @@ async fn carry_out(
         scenario,
         clock,
         purpose,
+        place,
     } = assignment;
     let schedule = injectors::schedule::plan(&scenario);
+    let (run, home) = match &place {
+        Place::Own => (RunDir::at(RUN_DIR), RunDir::at(RUN_DIR)),
+        Place::Within(name) => (
+            RunDir::at(Path::new(RUN_DIR).join(name)),
+            RunDir::at(LAB_HOME),
+        ),
+    };
     let told = reports.clone();
     let progress = move |stage, text| {
         // Nobody to tell means that flaplab has gone, and process 1 ends us.
         let _ = told.send(Report::Progress { stage, text });
     };
-    let lab = match Lab::new(scenario, RunDir::at(RUN_DIR), clock, Box::new(progress)) {
-        Ok(lab) => lab,
+    let assigned = match standing.take() {
+        Some(mut lab) => {
+            let assigned = lab.assign(scenario, run, clock);
+            assigned.map(|()| (lab, Beginning::Reused))
+        }
+        None => Lab::new(scenario, run, home, clock, Box::new(progress))
+            .map(|lab| (lab, Beginning::Empty)),
+    };
+    let (mut lab, beginning) = match assigned {
+        Ok(assigned) => assigned,
         Err(e) => return failed(&e),
     };
     if purpose == Purpose::Stay {
@@ -123,7 +152,10 @@ async fn carry_out(
             }
         }
     };
-    let ending = order::carry_out(lab, &schedule, ended(orders), keep).await;
+    let ending = order::carry_out(&mut lab, beginning, &schedule, ended(orders), keep).await;
+    if ending.status == Status::Complete && place != Place::Own {
+        *standing = Some(lab);
+    }
     Outcome {
         status: ending.status,
         error: ending.error,

@@ -1,5 +1,5 @@
 //! A campaign: the runs of one scenario over its arms, some at a time, each in a capsule of its
-//! own.
+//! own, or several one after the other in one.
 //!
 //! *Assumes* a tokio runtime. *Guarantees* that a directory which is no campaign of this scenario is
 //! never written to, that a campaign which is there is gone on with where it ended, that every run
@@ -7,36 +7,30 @@
 //! often and no oftener, and that arms and cells are interleaved, so that a drift of the machine hits
 //! all alike.
 
+mod lab;
 mod plan;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use results::attempt::attempt_id;
-use results::{
-    CampaignDir, ClaimedCampaign, Clock, DirError, Manifest, RunDir, SCHEMA_VERSION, Status,
-};
+use results::{CampaignDir, ClaimedCampaign, Clock, DirError, Manifest, SCHEMA_VERSION, Status};
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use topologies::{ResolvedScenario, Scenario};
 
+use self::lab::Lab;
 pub use self::plan::{CampaignError, CampaignEvent, CampaignPlan, Tally};
-use crate::capsule::{Capsule, SpawnError};
 use crate::clock;
+use crate::jobs::Slots;
 use crate::jobs::controller::Decision;
-use crate::jobs::{Slot, Slots};
 use crate::judge::Verdict;
-use crate::machine::foreign;
 use crate::network::SYSCTLS;
-use crate::protocol::{Assignment, Order, Outcome, Purpose, Report, Stage};
+use crate::protocol::Outcome;
 use crate::resume::{self, Make, Missing, Resumed};
 use crate::versions::{self, AllVersions, Uses};
-
-/// How long a lab may take to close its records once it is told to.
-const CLOSING: Duration = Duration::from_secs(20);
 
 struct Shared {
     plan: CampaignPlan,
@@ -124,40 +118,73 @@ pub async fn carry_out(
     shared.tell_jobs(shared.slots.decision());
     let mut refused = None;
     // All of them, for the turn to come up is given in the order of asking, and then a place.
-    let at_once = resumed.missing.len().max(1);
-    let mut ended = stream::iter(resumed.missing)
-        .map(|missing| {
+    let turns = resumed.missing.into_iter().map(|one| vec![one]);
+    let at_once = turns.len().max(1);
+    let mut ended = stream::iter(turns)
+        .map(|turn| {
             let shared = Arc::clone(&shared);
-            async move { shared.run(missing).await }
+            async move { shared.turn(turn).await }
         })
         .buffer_unordered(at_once);
-    while let Some(result) = ended.next().await {
-        match result {
-            Ok(None) => tally.left += 1,
-            Err(e) => {
-                // Those that are under way end in order.
-                shared.halted.store(true, Ordering::Relaxed);
-                refused.get_or_insert(e);
+    while let Some(results) = ended.next().await {
+        for result in results {
+            match result {
+                Ok(None) => tally.left += 1,
+                Err(e) => {
+                    refused.get_or_insert(e);
+                }
+                Ok(Some((Status::Complete, true))) => tally.complete += 1,
+                Ok(Some((Status::Complete, false))) => tally.invalid += 1,
+                Ok(Some((Status::Aborted, _))) => tally.aborted += 1,
+                Ok(Some((Status::Failed | Status::Running, _))) => tally.failed += 1,
             }
-            Ok(Some((Status::Complete, true))) => tally.complete += 1,
-            Ok(Some((Status::Complete, false))) => tally.invalid += 1,
-            Ok(Some((Status::Aborted, _))) => tally.aborted += 1,
-            Ok(Some((Status::Failed | Status::Running, _))) => tally.failed += 1,
         }
     }
     refused.map_or(Ok(tally), |e| Err(e.into()))
 }
 
+/// How a run ended in its last attempt, and whether it is valid; none, if it never began.
+type Made = Option<(Status, bool)>;
+
 impl Shared {
+    /// Carries out the runs of one turn, one after the other in one lab for as long as they are valid.
+    async fn turn(&self, turn: Vec<Missing>) -> Vec<Result<Made, DirError>> {
+        let mut lab = None;
+        let mut results = Vec::with_capacity(turn.len());
+        let mut left = turn.len();
+        for missing in turn {
+            left -= 1;
+            let result = self.run(missing, &mut lab, left > 0).await;
+            if result.is_err() {
+                // Those that are under way end in order.
+                self.halted.store(true, Ordering::Relaxed);
+            }
+            results.push(result);
+        }
+        results
+    }
+
     /// Carries out one run, again and again while it is not valid and attempts are left; tells how the
     /// last one ended and whether it is valid, or `None` if the campaign was stopped before the first
-    /// began. A further attempt waits behind all who wait for their turn already.
-    async fn run(&self, missing: Missing) -> Result<Option<(Status, bool)>, DirError> {
+    /// began. A further attempt waits behind all who wait for their turn already. `more`: another run
+    /// is to follow in the same lab.
+    async fn run<'a>(
+        &'a self,
+        missing: Missing,
+        lab: &mut Option<Lab<'a>>,
+        more: bool,
+    ) -> Result<Made, DirError> {
         let Missing { scenario, attempts } = missing;
         let mut last = None;
         for attempt in attempts.clone() {
-            let more = attempt + 1 < attempts.end;
-            let Some((status, valid)) = self.attempt(&scenario, attempt, more).await? else {
+            let again = attempt + 1 < attempts.end;
+            let ended = self.attempt(&scenario, attempt, again, lab).await;
+            // One whose run is not valid is not what the next run is to begin with.
+            let goes_on = more && matches!(ended, Ok(Some((_, true))));
+            if let Some(lab) = lab.take_if(|_| !goes_on) {
+                lab.end().await;
+            }
+            let Some((status, valid)) = ended? else {
                 break;
             };
             last = Some((status, valid));
@@ -168,26 +195,25 @@ impl Shared {
         Ok(last)
     }
 
-    /// Makes one attempt at a run.
-    async fn attempt(
-        &self,
+    /// Makes one attempt at a run, in the lab that is there or else in a new one.
+    async fn attempt<'a>(
+        &'a self,
         scenario: &ResolvedScenario,
         attempt: u32,
         more: bool,
-    ) -> Result<Option<(Status, bool)>, DirError> {
-        let mut stop = self.stop.clone();
-        if *stop.borrow() || self.halted.load(Ordering::Relaxed) {
+        lab: &mut Option<Lab<'a>>,
+    ) -> Result<Made, DirError> {
+        if *self.stop.borrow() || self.halted.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let permit = tokio::select! {
-            permit = self.bring_up.acquire() => permit.ok(),
-            _ = stop.wait_for(|s| *s) => return Ok(None),
+        let lab = match lab {
+            Some(lab) => lab,
+            None => match self.place().await {
+                Some(place) => lab.insert(place),
+                None => return Ok(None),
+            },
         };
-        let mut slot = tokio::select! {
-            slot = self.slots.take() => slot,
-            _ = stop.wait_for(|s| *s) => return Ok(None),
-        };
-        // A directory that takes no more runs was found while this one waited.
+        // A directory that takes no more runs may have been found while this one waited.
         if self.halted.load(Ordering::Relaxed) {
             return Ok(None);
         }
@@ -207,9 +233,7 @@ impl Shared {
             cell: scenario.cell.clone(),
         });
 
-        let outcome = self
-            .in_capsule(&run, &run_id, scenario.clone(), clock, permit, &mut slot)
-            .await;
+        let outcome = self.in_lab(lab, &run, scenario.clone(), clock).await;
         let mut outcome = outcome.unwrap_or_else(|e| Outcome {
             status: Status::Failed,
             error: Some(e.to_string()),
@@ -224,8 +248,8 @@ impl Shared {
         manifest.recorders = outcome.recorders.clone();
         manifest.realised_mrai = outcome.realised_mrai.clone();
         manifest.machine = outcome.machine.clone();
-        manifest.jobs = Some(slot.labs());
-        manifest.lab_cost = Some(slot.cost());
+        manifest.jobs = Some(lab.slot.labs());
+        manifest.lab_cost = Some(lab.slot.cost());
         manifest.findings = outcome.findings.clone();
         if let Err(e) = run.seal(&manifest) {
             // The run counts as failed, and the others go on: what they record may be whole.
@@ -252,98 +276,8 @@ impl Shared {
             valid,
             again: more && !valid && outcome.status != Status::Aborted && !stopped,
         });
-        self.tell_jobs(slot.decision());
+        self.tell_jobs(lab.slot.decision());
         Ok(Some((outcome.status, valid)))
-    }
-
-    async fn in_capsule(
-        &self,
-        run: &RunDir,
-        run_id: &str,
-        scenario: ResolvedScenario,
-        clock: Clock,
-        permit: Option<tokio::sync::SemaphorePermit<'_>>,
-        slot: &mut Slot<'_>,
-    ) -> Result<Outcome, SpawnError> {
-        let mut permit = permit;
-        let mut stop = self.stop.clone();
-        let mut release = self.release.subscribe();
-        let purpose = if self.plan.keep {
-            Purpose::RunAndKeep
-        } else {
-            Purpose::Run
-        };
-        let mut capsule = Capsule::spawn(Some(run.path())).await?;
-        let init_pid = capsule.init_pid();
-        let names = scenario.topology.nodes.iter().map(|n| n.name.clone());
-        let nodes: Vec<String> = names.collect();
-        let assignment = Box::new(Assignment {
-            scenario,
-            clock,
-            purpose,
-        });
-        capsule.send(&Order::Assign(assignment)).await?;
-        let mut stopped = false;
-        let mut deadline = None;
-        let mut machine = foreign::Watch::default();
-        let mut outcome = loop {
-            let report = tokio::select! {
-                report = capsule.receive() => report?,
-                _ = stop.wait_for(|s| *s), if !stopped => {
-                    stopped = true;
-                    deadline = Some(tokio::time::Instant::now() + CLOSING);
-                    capsule.send(&Order::End).await?;
-                    continue;
-                }
-                released = release.recv(), if !stopped => {
-                    if released.is_ok_and(|r| r == run_id) {
-                        capsule.send(&Order::End).await?;
-                    }
-                    continue;
-                }
-                () = until(deadline) => {
-                    return Err(SpawnError::Ended { stderr: "it did not close its records in time".to_owned() });
-                }
-            };
-            match report {
-                Report::Progress { stage, text } => {
-                    if stage >= Stage::Settle && permit.take().is_some() {
-                        self.tell_jobs(slot.came_up(init_pid));
-                    }
-                    if stage == Stage::Converge {
-                        slot.failed();
-                    }
-                    if stage == Stage::Fail {
-                        machine.begin();
-                    }
-                    self.tell(CampaignEvent::Progress {
-                        run_id: run_id.to_owned(),
-                        stage,
-                        text,
-                    });
-                }
-                Report::Kept { error } => {
-                    permit = None;
-                    machine.end();
-                    self.tell(CampaignEvent::Kept {
-                        run_id: run_id.to_owned(),
-                        error,
-                        init_pid,
-                        nodes: nodes.clone(),
-                    });
-                }
-                Report::Ended(outcome) => break *outcome,
-                Report::Examined(_) => {}
-            }
-        };
-        drop(permit);
-        // The next lab may begin while this one is closed.
-        slot.end(init_pid, &outcome.findings);
-        capsule.close().await?;
-        // Now no process of this lab is about to end.
-        machine.end();
-        machine.tell(run, &mut outcome).await;
-        Ok(outcome)
     }
 
     /// Tells what is there. Runs made by another flaplab or with another router stand beside ours in
@@ -425,12 +359,5 @@ impl Shared {
             machine: None,
             findings: Vec::new(),
         }
-    }
-}
-
-async fn until(deadline: Option<tokio::time::Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

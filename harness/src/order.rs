@@ -1,7 +1,7 @@
 //! The order of a run.
 //!
-//! *Assumes* a lab that keeps the trait's promises. *Guarantees* that a lab is closed exactly
-//! once however the run ends, and that what was found is told with how it ended.
+//! *Assumes* a lab that keeps the trait's promises. *Guarantees* that a run is closed exactly
+//! once however it ends, and that what was found is told with how it ended.
 
 use std::future::Future;
 
@@ -13,11 +13,13 @@ use results::Status;
 pub trait Lab {
     /// Why a step failed.
     type Error: std::fmt::Display;
-    /// What is left when the lab is closed.
+    /// What is left of a run when it is closed.
     type Closed;
 
     /// Makes namespaces and links, starts recorders, then daemons.
     fn bring_up(&mut self) -> impl Future<Output = Result<(), Self::Error>>;
+    /// In a lab that is up from an earlier run: starts recorders.
+    fn record_anew(&mut self) -> impl Future<Output = Result<(), Self::Error>>;
     /// Waits until all sessions are Established.
     fn established(&mut self) -> impl Future<Output = Result<(), Self::Error>>;
     /// Waits until it is quiet and every router has the destination.
@@ -26,8 +28,17 @@ pub trait Lab {
     fn fail(&mut self, schedule: &Schedule) -> impl Future<Output = Result<(), Self::Error>>;
     /// Waits until it is quiet again.
     fn quiet(&mut self) -> impl Future<Output = Result<(), Self::Error>>;
-    /// Stops the recorders.
-    fn close(self) -> impl Future<Output = Self::Closed>;
+    /// Stops the recorders. The lab itself ends with its capsule.
+    fn close(&mut self) -> impl Future<Output = Self::Closed>;
+}
+
+/// What a run begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// An empty capsule.
+    Empty,
+    /// A lab in which the run before this one was complete.
+    Reused,
 }
 
 /// How a run ended.
@@ -37,14 +48,23 @@ pub struct Ending<C> {
     pub status: Status,
     /// Why it failed.
     pub error: Option<String>,
-    /// What the lab left.
+    /// What the run left.
     pub closed: C,
 }
 
-/// From the empty capsule to the new quiet.
-async fn steps<L: Lab>(lab: &mut L, schedule: &Schedule) -> Result<(), L::Error> {
-    lab.bring_up().await?;
-    lab.established().await?;
+/// From the beginning to the new quiet.
+async fn steps<L: Lab>(
+    lab: &mut L,
+    beginning: Beginning,
+    schedule: &Schedule,
+) -> Result<(), L::Error> {
+    match beginning {
+        Beginning::Empty => {
+            lab.bring_up().await?;
+            lab.established().await?;
+        }
+        Beginning::Reused => lab.record_anew().await?,
+    }
     lab.settled().await?;
     lab.fail(schedule).await?;
     lab.quiet().await
@@ -53,7 +73,8 @@ async fn steps<L: Lab>(lab: &mut L, schedule: &Schedule) -> Result<(), L::Error>
 /// Carries out one run. `stop` ends it early, in order; `keep` is awaited with a failed lab
 /// before that is closed.
 pub async fn carry_out<L, K>(
-    mut lab: L,
+    lab: &mut L,
+    beginning: Beginning,
     schedule: &Schedule,
     stop: impl Future<Output = ()>,
     keep: impl FnOnce(String) -> K,
@@ -65,7 +86,7 @@ where
     let ended = tokio::select! {
         biased;
         () = stop => None,
-        result = steps(&mut lab, schedule) => Some(result),
+        result = steps(lab, beginning, schedule) => Some(result),
     };
     let (status, error) = match ended {
         Some(Ok(())) => (Status::Complete, None),
@@ -122,6 +143,9 @@ mod tests {
         async fn bring_up(&mut self) -> Result<(), String> {
             self.step("bring_up").await
         }
+        async fn record_anew(&mut self) -> Result<(), String> {
+            self.step("record_anew").await
+        }
         async fn established(&mut self) -> Result<(), String> {
             self.step("established").await
         }
@@ -134,21 +158,25 @@ mod tests {
         async fn quiet(&mut self) -> Result<(), String> {
             self.step("quiet").await
         }
-        async fn close(self) -> &'static str {
+        async fn close(&mut self) -> &'static str {
             self.asked.borrow_mut().push("close");
             "closed"
         }
     }
 
-    const ORDER: [&str; 5] = ["bring_up", "established", "settled", "fail", "quiet"];
+    const EMPTY: [&str; 5] = ["bring_up", "established", "settled", "fail", "quiet"];
+    const REUSED: [&str; 4] = ["record_anew", "settled", "fail", "quiet"];
+    const BEGINNINGS: [(Beginning, &[&str]); 2] =
+        [(Beginning::Empty, &EMPTY), (Beginning::Reused, &REUSED)];
 
     fn drive(
+        beginning: Beginning,
         fails_at: &'static str,
         hangs_at: &'static str,
     ) -> (Ending<&'static str>, Vec<&'static str>, Vec<String>) {
         let asked = Rc::new(RefCell::new(Vec::new()));
         let kept = RefCell::new(Vec::new());
-        let lab = Fake {
+        let mut lab = Fake {
             asked: Rc::clone(&asked),
             fails_at,
             hangs_at,
@@ -169,7 +197,7 @@ mod tests {
         let ending = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap()
-            .block_on(carry_out(lab, &schedule, stop, |error| {
+            .block_on(carry_out(&mut lab, beginning, &schedule, stop, |error| {
                 kept.borrow_mut().push(error);
                 std::future::ready(())
             }));
@@ -179,37 +207,43 @@ mod tests {
 
     #[test]
     fn a_run_takes_its_steps_in_order_and_is_closed_once() {
-        let (ending, asked, kept) = drive("", "");
-        assert_eq!(
-            ending,
-            Ending {
-                status: Status::Complete,
-                error: None,
-                closed: "closed"
-            }
-        );
-        assert_eq!(asked, [&ORDER[..], &["close"]].concat());
-        assert!(kept.is_empty());
+        for (beginning, order) in BEGINNINGS {
+            let (ending, asked, kept) = drive(beginning, "", "");
+            assert_eq!(
+                ending,
+                Ending {
+                    status: Status::Complete,
+                    error: None,
+                    closed: "closed"
+                }
+            );
+            assert_eq!(asked, [order, &["close"]].concat());
+            assert!(kept.is_empty());
+        }
     }
 
     #[test]
     fn a_step_that_fails_ends_the_run_there_and_the_lab_is_offered_to_keep_then_closed() {
-        for (i, step) in ORDER.into_iter().enumerate() {
-            let (ending, asked, kept) = drive(step, "");
-            assert_eq!(ending.status, Status::Failed, "{step}");
-            assert_eq!(ending.error.unwrap(), format!("{step} went wrong"));
-            assert_eq!(asked, [&ORDER[..=i], &["close"]].concat());
-            assert_eq!(kept, [format!("{step} went wrong")]);
+        for (beginning, order) in BEGINNINGS {
+            for (i, step) in order.iter().enumerate() {
+                let (ending, asked, kept) = drive(beginning, step, "");
+                assert_eq!(ending.status, Status::Failed, "{step}");
+                assert_eq!(ending.error.unwrap(), format!("{step} went wrong"));
+                assert_eq!(asked, [&order[..=i], &["close"]].concat());
+                assert_eq!(kept, [format!("{step} went wrong")]);
+            }
         }
     }
 
     #[test]
     fn a_run_that_is_stopped_in_any_step_is_aborted_and_closed() {
-        for (i, step) in ORDER.into_iter().enumerate() {
-            let (ending, asked, kept) = drive("", step);
-            assert_eq!(ending.status, Status::Aborted, "{step}");
-            assert_eq!(asked, [&ORDER[..=i], &["close"]].concat());
-            assert!(kept.is_empty());
+        for (beginning, order) in BEGINNINGS {
+            for (i, step) in order.iter().enumerate() {
+                let (ending, asked, kept) = drive(beginning, "", step);
+                assert_eq!(ending.status, Status::Aborted, "{step}");
+                assert_eq!(asked, [&order[..=i], &["close"]].concat());
+                assert!(kept.is_empty());
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The channel `capsule`: JSON lines between flaplab and the lab agent.
 //!
 //! *Assumes* one process at each end, of the same build. *Guarantees* nothing about order but
-//! that of the socket: an assignment first, then reports until `Ended`, and `End` at any time.
+//! that of the socket: an assignment first, then reports until `Ended`, and `End` at any time. After
+//! the end of a run that was complete, a lab that carries several takes the next assignment.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,16 @@ pub enum Purpose {
     Stay,
 }
 
+/// Where the directory of a run is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// It is the one that the capsule was given: the lab is for this run alone.
+    Own,
+    /// It is this one within the one that the capsule was given: the lab is left up for further runs.
+    Within(String),
+}
+
 /// What the agent is given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Assignment {
@@ -33,6 +44,8 @@ pub struct Assignment {
     pub clock: Clock,
     /// What for.
     pub purpose: Purpose,
+    /// Where its records go.
+    pub place: Place,
 }
 
 /// From flaplab to the agent.
@@ -81,13 +94,13 @@ pub enum Report {
         /// Why it failed.
         error: String,
     },
-    /// The lab is about to end.
+    /// The run is over. Its lab is about to end, unless it was complete and the lab carries several.
     Ended(Box<Outcome>),
     /// What the kernel allows inside a capsule.
     Examined(Vec<Check>),
 }
 
-/// How a lab ended.
+/// How a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Complete, failed or aborted.

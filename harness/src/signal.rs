@@ -35,6 +35,8 @@ pub(crate) enum Signal {
         node: String,
         /// Whether the router has one now.
         present: bool,
+        /// Whether it stood so already when the recorder began, and is no change.
+        stood: bool,
     },
     /// An UPDATE for the destination was sent.
     Update {

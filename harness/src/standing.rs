@@ -10,6 +10,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::capsule::{LAB_DIR, RUN_DIR};
+use crate::capsule::{LAB_DIR, LAB_HOME, RUN_DIR};
 
 /// How long a lab may take to end: its records are closed and its processes reaped.
 const DOWN_DEADLINE: Duration = Duration::from_secs(30);
@@ -286,7 +287,14 @@ pub fn shell(wanted: Option<&str>, node: &str, command: &[String]) -> Result<i32
     let net = std::fs::File::open(&name).map_err(system(format!("open {name}")))?;
     setns(net.as_fd(), CloneFlags::CLONE_NEWNET)
         .map_err(|e| system(format!("enter the network namespace of {node}"))(e.into()))?;
-    let dir = format!("{RUN_DIR}/nodes/{node}");
+    // Where the node's logs are.
+    let homes = [LAB_HOME, RUN_DIR].map(|home| format!("{home}/nodes/{node}"));
+    let [shared, own] = homes;
+    let dir = if Path::new(&shared).is_dir() {
+        shared
+    } else {
+        own
+    };
     std::env::set_current_dir(&dir).map_err(system(format!("enter {dir}")))?;
     // A process enters a PID namespace with its children only.
     // SAFETY: this process has one thread, so the child may do what it likes.

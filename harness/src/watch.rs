@@ -130,6 +130,13 @@ impl Watch {
         self.last_activity_ns = now_ns;
     }
 
+    /// The tables are about to be told as they stand: what was known of them counts no more.
+    pub(crate) fn look_anew(&mut self) {
+        self.has_destination
+            .values_mut()
+            .for_each(|has| *has = false);
+    }
+
     /// The injector was killed, and nothing recovers its sessions: they are down, whatever the
     /// logs say yet, and its next start owes End-of-RIB on each.
     pub(crate) fn sessions_lost(&mut self, t_ns: u64) {
@@ -188,11 +195,14 @@ impl Watch {
                 t_mono_ns,
                 node,
                 present,
+                stood,
             } => {
                 // The injector's own address is no router's table.
                 if let Some(has) = self.has_destination.get_mut(node) {
                     *has = *present;
-                    self.active(*t_mono_ns);
+                    if !stood {
+                        self.active(*t_mono_ns);
+                    }
                 }
             }
             Signal::Update { t_mono_ns, .. } => self.active(*t_mono_ns),

@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 #[serde(rename_all = "kebab-case")]
 pub enum EventKind {
     /// The bring-up of the lab: `planned` when it begins, `applied` when all daemons are started,
-    /// `confirmed` when all sessions are Established.
+    /// `confirmed` when all sessions are Established. Of a lab that carried a run before, `confirmed`
+    /// alone: the records begin.
     Lab,
     /// The failure, or one part of it.
     Failure,

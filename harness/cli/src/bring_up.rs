@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use harness::capsule::Capsule;
 use harness::clock;
 use harness::jobs::machine;
-use harness::protocol::{Assignment, Order, Purpose, Report, Stage};
+use harness::protocol::{Assignment, Order, Place, Purpose, Report, Stage};
 use results::{Event, EventKind, RunDir};
 use topologies::{Scenario, Strategy};
 
@@ -79,6 +79,7 @@ async fn time(
         scenario,
         clock: clock::begin(),
         purpose: Purpose::Stay,
+        place: Place::Own,
     };
     capsule.send(&Order::Assign(Box::new(assignment))).await?;
     loop {

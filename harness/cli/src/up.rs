@@ -2,7 +2,7 @@
 
 use harness::capsule::Capsule;
 use harness::clock;
-use harness::protocol::{Assignment, Order, Purpose, Report, Stage};
+use harness::protocol::{Assignment, Order, Place, Purpose, Report, Stage};
 use harness::standing::{self, Description};
 use results::{RunDir, Status};
 use tokio::signal::unix::{SignalKind, signal};
@@ -58,6 +58,7 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<Exit> {
         scenario,
         clock: clock::begin(),
         purpose: Purpose::Stay,
+        place: Place::Own,
     };
     capsule.send(&Order::Assign(Box::new(assignment))).await?;
 

@@ -18,7 +18,7 @@ mod mounts;
 
 pub use entrance::enter;
 pub use host::{Capsule, SpawnError};
-pub use mounts::{LAB_DIR, RUN_DIR};
+pub use mounts::{LAB_DIR, LAB_HOME, RUN_DIR};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;

@@ -13,8 +13,12 @@ use super::CapsuleError;
 
 /// Where sockets and the like of one lab lie, in memory.
 pub const LAB_DIR: &str = "/run/flaplab";
-/// Where the run directory is seen inside a capsule.
+/// Where the run directory is seen inside a capsule; or the directory of all runs, by a lab that
+/// carries several.
 pub const RUN_DIR: &str = "/run/flaplab/run";
+/// Where configuration and logs of a lab lie that carries several runs, in memory: its daemons have
+/// them open for longer than any run's directory is written to.
+pub const LAB_HOME: &str = "/run/flaplab/lab";
 
 /// FRR insists on dropping to user `frr` and on the group `frrvty`; with one id mapped they can
 /// only be that one. Quagga is started as root, but a build with a VTY group looks that group up.
@@ -37,7 +41,14 @@ pub(super) fn make(bind_run_dir: bool) -> Result<(), CapsuleError> {
         "mount /proc for the capsule (inside a container this needs an unmasked /proc)",
     ))?;
     tmpfs("/run")?;
-    for dir in [LAB_DIR, RUN_DIR, "/run/frr", "/run/netns", "/run/lock"] {
+    for dir in [
+        LAB_DIR,
+        RUN_DIR,
+        LAB_HOME,
+        "/run/frr",
+        "/run/netns",
+        "/run/lock",
+    ] {
         fs::create_dir_all(dir).map_err(CapsuleError::step(format!("make {dir}")))?;
     }
     if bind_run_dir {

@@ -1,6 +1,6 @@
 //! How many labs are up at a time.
 //!
-//! *Assumes* that a lab holds its [`Slot`] from before its capsule is made until its run is over
+//! *Assumes* that a lab holds its [`Slot`] from before its capsule is made until its last run is over
 //! (what is being closed is in nobody's way but for its memory, and that is looked at), and that only labs whose turn it is to come up ask for one. *Guarantees* that with
 //! [`Jobs::Auto`] the number follows what labs were seen to cost and to do to one another
 //! ([`controller`]), that no lab but the first begins without memory for it, and that a slot is
@@ -166,7 +166,10 @@ impl Slots {
 #[derive(Debug)]
 pub(crate) struct Slot<'a> {
     slots: &'a Slots,
+    /// When the run began.
     began: Instant,
+    /// CPU time of the lab's earlier runs, seconds.
+    spent_s: f64,
     generation: u64,
     labs: LabsAtATime,
     cost: LabCost,
@@ -179,6 +182,7 @@ impl<'a> Slot<'a> {
         Self {
             slots,
             began: Instant::now(),
+            spent_s: 0.0,
             generation: state.generation(),
             labs: LabsAtATime {
                 allowed: state.allowed(),
@@ -216,17 +220,16 @@ impl<'a> Slot<'a> {
         self.labs.at_failure = Some(self.slots.state().up);
     }
 
-    /// The run is over with these findings; its processes are still there. The place is free.
-    pub(crate) fn end(&mut self, init_pid: i32, findings: &[Finding]) {
+    /// The run is over with these findings; the lab's processes are still there.
+    pub(crate) fn run_over(&mut self, init_pid: i32, findings: &[Finding]) {
         let took_s = self.began.elapsed().as_secs_f64();
-        self.cost.cpu_s = machine::cpu_s(init_pid);
+        self.cost.cpu_s = machine::cpu_s(init_pid).map(|s| s - self.spent_s);
         self.decision = match &mut self.slots.state().limit {
             Limit::Fixed(_) => None,
             Limit::Controlled(controller) => {
                 controller.ended(self.generation, took_s, self.cost.cpu_s, findings)
             }
         };
-        self.free();
     }
 
     /// What was decided as the run ended, once.
@@ -234,7 +237,8 @@ impl<'a> Slot<'a> {
         self.decision.take()
     }
 
-    fn free(&mut self) {
+    /// The lab carries no further run: the place is free.
+    pub(crate) fn free(&mut self) {
         if !std::mem::replace(&mut self.is_free, true) {
             self.slots.state().up -= 1;
             self.slots.changed.notify_waiters();
@@ -307,8 +311,10 @@ mod tests {
         // However it ends.
         drop(second);
         assert!(is_free(&slots));
-        first.end(own(), &[]);
+        first.run_over(own(), &[]);
         assert_eq!(first.decision(), None);
+        assert_eq!(slots.state().up, 1, "it may carry another run");
+        first.free();
         assert_eq!(slots.state().up, 0);
         drop(first);
         assert_eq!(slots.state().up, 0, "once");
@@ -331,7 +337,8 @@ mod tests {
         assert!(decision.labs >= 1 && !decision.why.is_empty());
         let mut slot = slots.take().await;
         slot.came_up(own());
-        slot.end(own(), &[]);
+        slot.run_over(own(), &[]);
+        slot.free();
         assert!(slot.cost().memory_mib.is_some() && slot.cost().cpu_s.is_some());
         let mut next = slots.take().await;
         next.came_up(own());

@@ -84,13 +84,7 @@ impl Lab {
         self.write_configuration()?;
         self.write_shell_tools()?;
         self.namespaces = network::build(&topology).await?;
-        let context = RecordContext {
-            run: self.run.clone(),
-            clock: self.clock,
-            destination: topology.destination,
-            signals: self.signals.clone(),
-        };
-        self.recorders = NodeRecorder::start_all(self.namespaces.values(), &context)?;
+        self.start_recorders()?;
         self.prepare_probe().await?;
         self.follow_logs()?;
         let with_tcpr = self.scenario.strategy == Strategy::Tcpr;
@@ -111,11 +105,26 @@ impl Lab {
         Ok(())
     }
 
-    /// Writes what every node reads into the run directory.
-    fn write_configuration(&self) -> Result<(), LabError> {
+    /// Starts the recorders of all nodes, into the run's directory.
+    pub(super) fn start_recorders(&mut self) -> Result<(), LabError> {
         for node in &self.scenario.topology.nodes {
             self.run.create_node(&node.name)?;
-            let dir = self.run.config_dir(&node.name);
+        }
+        let context = RecordContext {
+            run: self.run.clone(),
+            clock: self.clock,
+            destination: self.scenario.topology.destination,
+            signals: self.signals.clone(),
+        };
+        self.recorders = NodeRecorder::start_all(self.namespaces.values(), &context)?;
+        Ok(())
+    }
+
+    /// Writes what every node reads.
+    fn write_configuration(&self) -> Result<(), LabError> {
+        for node in &self.scenario.topology.nodes {
+            self.home.create_node(&node.name)?;
+            let dir = self.home.config_dir(&node.name);
             let files: Vec<ConfigFile> = match node.role {
                 NodeRole::Router => self.router.configure(&self.scenario, &node.name),
                 NodeRole::Injector => [Start::First, Start::Restart]
@@ -148,14 +157,16 @@ impl Lab {
     fn follow_logs(&self) -> Result<(), LabError> {
         let routers = self.scenario.topology.routers();
         let routers = routers.map(|r| Log {
-            path: process::log_file(&self.run.log_dir(&r.name), self.router.session_log()),
+            path: process::log_file(&self.home.log_dir(&r.name), self.router.session_log()),
             read_line: sessions_of(self.router.clone(), r.name.clone()),
         });
         let injector = &self.scenario.topology.injector().name;
         let starts = [Start::First, Start::Restart].map(|start| {
-            let name = self.injector.process(start, &self.run.config_dir(injector));
+            let name = self
+                .injector
+                .process(start, &self.home.config_dir(injector));
             Log {
-                path: process::log_file(&self.run.log_dir(injector), &name.name),
+                path: process::log_file(&self.home.log_dir(injector), &name.name),
                 read_line: recoveries_of(self.injector.clone()),
             }
         });
@@ -188,7 +199,7 @@ impl Lab {
                     .map_err(system(format!("watch {}", dir.display())))?;
             }
             let previous = i.checked_sub(1).map(|p| names[p].as_str());
-            let config_dir = self.run.config_dir(node);
+            let config_dir = self.home.config_dir(node);
             for process in self.router.processes(node, previous, &config_dir) {
                 waiting.push((node.clone(), process));
             }

@@ -14,6 +14,7 @@ mod logs;
 mod machine;
 mod mrai_probe;
 mod probe;
+mod reuse;
 mod waiting;
 
 use std::collections::BTreeMap;
@@ -39,7 +40,7 @@ use crate::network::{Namespaces, NetworkError};
 use crate::order;
 use crate::process::{Process, ProcessError};
 use crate::protocol::Stage;
-use crate::record::{NodeRecorder, RecordError, judge_buffers};
+use crate::record::{NodeRecorder, RecordError, judge_buffers, write_failed};
 use crate::router::Router;
 use crate::signal::{Signal, Signals};
 use crate::tcpr;
@@ -121,6 +122,11 @@ pub(crate) enum LabError {
 pub(crate) struct Lab {
     scenario: ResolvedScenario,
     run: RunDir,
+    /// Where configuration and logs are written: into the run's directory, or elsewhere if the lab
+    /// outlives the run.
+    home: RunDir,
+    /// What of the logs is in the directories of earlier runs.
+    kept: reuse::Kept,
     clock: Clock,
     router: Arc<dyn Router>,
     injector: Arc<dyn RouteInjector>,
@@ -172,14 +178,15 @@ pub(crate) struct Closed {
 }
 
 impl Lab {
-    /// A lab that is yet to be brought up, its records at `run`. `progress` is told of each
-    /// stage.
+    /// A lab that is yet to be brought up, its records at `run`, its configuration and its logs at
+    /// `home`, which may be the same. `progress` is told of each stage.
     ///
     /// # Errors
     /// If the run directory cannot be written.
     pub(crate) fn new(
         scenario: ResolvedScenario,
         run: RunDir,
+        home: RunDir,
         clock: Clock,
         progress: Box<dyn Fn(Stage, String)>,
     ) -> Result<Self, LabError> {
@@ -192,6 +199,8 @@ impl Lab {
             steps: StepWatch::new(clock),
             scenario,
             run,
+            home,
+            kept: reuse::Kept::default(),
             clock,
             namespaces: Namespaces::new(),
             recorders: Vec::new(),
@@ -230,7 +239,9 @@ impl Lab {
 
     /// Starts the injector. Returns when, CLOCK_MONOTONIC.
     fn start_injector(&mut self, start: Start) -> Result<u64, LabError> {
-        let config_dir = self.run.config_dir(&self.scenario.topology.injector().name);
+        let config_dir = self
+            .home
+            .config_dir(&self.scenario.topology.injector().name);
         let spec = self.injector.process(start, &config_dir);
         let process = self.start_at_injector(&spec)?;
         let at = clock::monotonic_ns();
@@ -253,7 +264,7 @@ impl Lab {
     }
 
     fn start_process(&mut self, node: &str, spec: &ProcessSpec) -> Result<Process, ProcessError> {
-        let log_dir = self.run.log_dir(node);
+        let log_dir = self.home.log_dir(node);
         let process = crate::process::start(spec, &self.namespaces[node], &log_dir, &self.signals)?;
         let name = Name {
             node: process.node.clone(),
@@ -303,6 +314,10 @@ impl order::Lab for Lab {
 
     async fn bring_up(&mut self) -> Result<(), LabError> {
         self.make().await
+    }
+
+    async fn record_anew(&mut self) -> Result<(), LabError> {
+        self.begin_again()
     }
 
     async fn established(&mut self) -> Result<(), LabError> {
@@ -362,7 +377,7 @@ impl order::Lab for Lab {
         Ok(())
     }
 
-    async fn close(mut self) -> Closed {
+    async fn close(&mut self) -> Closed {
         self.judge_machine();
         self.end_probe().await;
         while let Ok(signal) = self.inbox.try_recv() {
@@ -383,6 +398,10 @@ impl order::Lab for Lab {
         if let Some(finding) = judge_buffers(recorders.values()) {
             self.journal.finding(finding);
         }
+        if let Err(error) = self.keep_logs() {
+            let place = self.run.nodes_dir();
+            self.journal.finding(write_failed(&place, &error));
+        }
         for finding in self.unexpected_lines() {
             self.journal.finding(finding);
         }
@@ -399,8 +418,8 @@ impl order::Lab for Lab {
         Closed {
             findings: self.journal.findings().to_vec(),
             recorders,
-            realised_mrai: self.realised_mrai,
-            machine: self.machine,
+            realised_mrai: self.realised_mrai.take(),
+            machine: self.machine.take(),
         }
     }
 }

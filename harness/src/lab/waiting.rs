@@ -166,7 +166,7 @@ impl Lab {
                     let last = last_lines(&process.log);
                     let log = process
                         .log
-                        .strip_prefix(self.run.path())
+                        .strip_prefix(self.home.path())
                         .unwrap_or(&process.log);
                     let log = log.display().to_string();
                     let (node, name) = (process.node, process.name);

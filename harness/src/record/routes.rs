@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use ipnet::Ipv4Net;
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_OVERRUN};
+use netlink_packet_core::{
+    NLM_F_DUMP, NLM_F_MULTIPART, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_OVERRUN,
+};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
@@ -205,11 +207,11 @@ impl Tape {
         if let Some(Record::Route(route)) = rtmon::parse(message)
             && route.dst == self.destination
         {
-            let (node, present) = (self.node.clone(), route.op.is_new());
             self.signals.send(Signal::Route {
                 t_mono_ns,
-                node,
-                present,
+                node: self.node.clone(),
+                present: route.op.is_new(),
+                stood: answers_a_dump(message),
             });
         }
     }
@@ -296,6 +298,12 @@ fn dump_request(kind: u16) -> Vec<u8> {
     request
 }
 
+/// Whether a message is one of the answers to a dump, and tells of no change (netlink(7)).
+fn answers_a_dump(message: &[u8]) -> bool {
+    let flags = message.get(6..8).and_then(|f| f.try_into().ok());
+    flags.is_some_and(|f| u16::from_ne_bytes(f) & NLM_F_MULTIPART != 0)
+}
+
 /// Splits the first message off a datagram.
 fn split_message(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let len = u32::from_ne_bytes(*bytes.first_chunk::<4>()?) as usize;
@@ -309,6 +317,16 @@ fn split_message(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_to_a_dump_is_told_from_a_change() {
+        let mut message = dump_request(RTM_GETROUTE);
+        message[6..8].copy_from_slice(&0x600_u16.to_ne_bytes());
+        assert!(!answers_a_dump(&message));
+        message[6..8].copy_from_slice(&NLM_F_MULTIPART.to_ne_bytes());
+        assert!(answers_a_dump(&message));
+        assert!(!answers_a_dump(&message[..7]));
+    }
 
     #[test]
     fn a_datagram_is_split_into_its_messages_and_garbage_ends_it() {

@@ -34,6 +34,17 @@ fn route(t: u64, node: &str, present: bool) -> Signal {
         t_mono_ns: t,
         node: node.to_owned(),
         present,
+        stood: false,
+    }
+}
+
+/// A route that stood when the recorder began.
+fn standing(t: u64, node: &str) -> Signal {
+    Signal::Route {
+        t_mono_ns: t,
+        node: node.to_owned(),
+        present: true,
+        stood: true,
     }
 }
 
@@ -203,4 +214,25 @@ fn a_session_whose_link_is_dead_is_not_waited_for() {
     assert_eq!((watch.sessions_up(), watch.sessions()), (2, 2));
     watch.disturb(50 * SECOND);
     assert_eq!(watch.reached_at(Goal::Quiet), Some(50 * SECOND + QUIET));
+}
+
+#[test]
+fn tables_that_are_looked_at_anew_break_no_silence_but_must_have_the_destination() {
+    let scenario = scenario();
+    let mut watch = Watch::new(&scenario, 0);
+    establish(&mut watch, SECOND);
+    watch.note(&end_of_rib(&scenario, SECOND));
+    watch.note(&route(2 * SECOND, "r1", true));
+    watch.note(&route(2 * SECOND, "r2", true));
+    watch.look_anew();
+    assert_eq!(watch.reached_at(Goal::Settled), None);
+    watch.note(&standing(60 * SECOND, "r1"));
+    assert_eq!(
+        watch.missing(Goal::Settled),
+        "no route to the destination at r2"
+    );
+    watch.note(&standing(60 * SECOND, "r2"));
+    assert_eq!(watch.reached_at(Goal::Settled), Some(2 * SECOND + QUIET));
+    watch.note(&route(61 * SECOND, "r2", true));
+    assert_eq!(watch.reached_at(Goal::Settled), Some(61 * SECOND + QUIET));
 }
