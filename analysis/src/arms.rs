@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use results::{Finding, FindingKind, Manifest, Severity};
+use results::{Finding, FindingKind, Manifest, Severity, SharedLab};
 use topologies::{Cell, Strategy};
 
 use crate::metrics::{RouterMetrics, RunMetrics, seconds};
@@ -192,6 +192,8 @@ pub struct Arm {
     pub attempts: usize,
     /// Number of runs whose figures count.
     pub valid: usize,
+    /// Number of these that were made in a lab which had carried other runs before.
+    pub reused: usize,
     /// The metrics, in the order of [`Metric::ALL`].
     pub samples: Vec<Sample>,
 }
@@ -320,10 +322,16 @@ pub fn group(runs: &[MeasuredRun]) -> Vec<Arm> {
                 total: numbers(runs.iter()),
                 attempts: runs.len(),
                 valid: numbers(runs.iter().filter(|(_, r)| r.valid)),
+                reused: numbers(runs.iter().filter(|(m, r)| r.valid && is_reused(m))),
                 samples: Metric::ALL.map(|m| sample(m, &valid)).into(),
             }
         })
         .collect()
+}
+
+/// Whether its lab had carried another run before.
+pub(crate) fn is_reused(manifest: &Manifest) -> bool {
+    (manifest.shared_lab.as_ref()).is_some_and(SharedLab::is_reused)
 }
 
 /// How many runs there are attempts at.

@@ -52,6 +52,13 @@ impl Contrast {
                 labs.b.join(", ")
             ));
         }
+        if let Some(labs) = differs(Aspect::LabsReused) {
+            cautions.push(format!(
+                "a lab was for {} in A, for {} in B: a lab that is reused converges otherwise (docs/reused-labs.md)",
+                labs.a.join(" or for "),
+                labs.b.join(" or for ")
+            ));
+        }
         for (side, making) in [("A", &self.a.making), ("B", &self.b.making)] {
             for aspect in [
                 Aspect::Router,

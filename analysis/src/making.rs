@@ -39,6 +39,8 @@ pub enum Aspect {
     Machine,
     /// The most labs that were up at a time.
     Labs,
+    /// Whether each run had a lab of its own.
+    LabsReused,
     /// For what share of the time tasks waited for a CPU, in the median run.
     Pressure,
     /// Sysctls in the labs.
@@ -62,6 +64,7 @@ impl Aspect {
             Self::Flaplab => "flaplab",
             Self::Machine => "machine",
             Self::Labs => "labs at a time",
+            Self::LabsReused => "a lab is for",
             Self::Pressure => "CPU pressure, median",
             Self::Sysctls => "sysctls",
             Self::Days => "made on",
@@ -118,6 +121,11 @@ impl Making {
                     m.host.kernel
                 ),
             );
+            let lab = match m.shared_lab {
+                None => "one run",
+                Some(_) => "several runs, one after the other",
+            };
+            say(Aspect::LabsReused, lab.to_owned());
             for (key, value) in &m.sysctls {
                 say(Aspect::Sysctls, format!("{key} = {value}"));
             }

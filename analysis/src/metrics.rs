@@ -28,6 +28,8 @@ pub struct RouterMetrics {
     pub node: String,
     /// Last change of its table for the destination, after the failure; 0 if none.
     pub last_change_ns: u64,
+    /// Number of changes of its table for the destination, after the failure.
+    pub changes: u32,
     /// Time for which it had no route.
     pub no_route_ns: u64,
     /// Time for which its packets went round in a loop.
@@ -91,6 +93,7 @@ pub(crate) fn measure_along(frame: &Frame, timelines: &[Timeline]) -> (RunMetric
         .map(|(index, (node, t))| RouterMetrics {
             node: node.name.clone(),
             last_change_ns: t.last_change_ns.unwrap_or(0),
+            changes: t.changes,
             no_route_ns: t.total_ns(Reach::NoRoute),
             loop_ns: t.total_ns(Reach::Loop),
             blackhole_ns: t.total_ns(Reach::Blackhole),

@@ -12,6 +12,7 @@ use results::rtmon::{self, Op, Reader, Record};
 use results::{Finding, FindingKind, Manifest, RunDir, Severity, Status, pcapfile};
 use topologies::{Node, NodeRole, Topology};
 
+use crate::arms::is_reused;
 use crate::course::Course;
 use crate::frame::{Dated, Hop, Install, Route, RouteKind, TableRecord, Update};
 use crate::load::damaged;
@@ -201,7 +202,11 @@ impl<'a> Loader<'a> {
             Ok(c) => c,
             Err(e) => return self.missing(FILE, e.to_string()),
         };
-        let mut decoder = Decoder::new();
+        // In a lab that is reused the sessions are older than the capture.
+        let mut decoder = match is_reused(self.manifest) {
+            true => Decoder::joining(),
+            false => Decoder::new(),
+        };
         let mut messages = Vec::new();
         let mut damage = Damage::default();
         let mut read = 0;

@@ -186,6 +186,21 @@ impl Report {
         )
     }
 
+    /// Runs of one lab are no independent draws, which every interval takes them for.
+    fn write_reuse(arms: &[Arm], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for arm in arms.iter().filter(|a| a.reused > 0) {
+            writeln!(
+                f,
+                "{}: {} of {} valid runs were made in a lab that had carried others (`fresh: false`): they depend on \
+                 one another, and the intervals are too narrow (docs/reused-labs.md).",
+                arm.label(),
+                arm.reused,
+                arm.valid
+            )?;
+        }
+        Ok(())
+    }
+
     fn write_findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.findings.is_empty() {
             return writeln!(f, "Findings: none in {} runs.", self.attempts);
@@ -248,6 +263,7 @@ impl fmt::Display for Report {
             )?;
             if failed(&arms[0]) {
                 writeln!(f, "{}", Self::table(arms))?;
+                Self::write_reuse(arms, f)?;
                 self.write_differences(arms, f)?;
             }
         }

@@ -58,6 +58,8 @@ pub fn metrics(runs: &[MeasuredRun]) -> Result<DataFrame, PolarsError> {
         "probes_lost" => column!(|_, _, _, router| router.probe.map(|p| p.lost)),
         "cell" => column!(|_, m, _, _| cell(&m.cell)),
         "attempt" => column!(|_, m, _, _| m.attempt),
+        "run_in_lab" => column!(|_, m, _, _| m.shared_lab.as_ref().map(|lab| lab.number)),
+        "table_changes" => column!(|_, _, _, router| router.changes),
     )
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use results::CampaignDir;
+use results::{CampaignDir, SharedLab};
 use tempfile::TempDir;
 use topologies::{FailureKind, Strategy};
 
@@ -11,7 +11,7 @@ use super::network::eventful;
 use crate::arms::Metric;
 use crate::contrast::{Contrast, ContrastError, contrast};
 use crate::folder::FolderError;
-use crate::{AnalyzeError, making::Aspect};
+use crate::{AnalyzeError, analyze, making::Aspect};
 
 /// A campaign in which every arm has three runs, all alike, but for what `change` makes of them.
 fn made(
@@ -94,6 +94,36 @@ fn another_mrai_is_a_caution() {
         text.contains("Caution: the configured MRAI differs (5 s in A, 1 s in B)"),
         "{text}"
     );
+}
+
+#[test]
+fn labs_that_were_reused_are_a_caution_and_are_told_with_the_arm() {
+    let place = tempfile::tempdir().unwrap();
+    let a = made(&place, "a", &BOTH, |_| {});
+    let b = made(&place, "b", &BOTH, |m| {
+        m.shared_lab = Some(SharedLab {
+            first_run: format!("{}-0000", m.strategy),
+            number: m.run_index + 1,
+        });
+    });
+    let text = of(&a, &b).unwrap().to_string();
+    assert!(
+        text.contains(
+            "Caution: a lab was for one run in A, for several runs, one after the other in B"
+        ),
+        "{text}"
+    );
+    let report = analyze(b.path()).unwrap();
+    assert_eq!((report.arms[0].valid, report.arms[0].reused), (3, 2));
+    let text = report.to_string();
+    assert!(
+        text.contains("tcpr: 2 of 3 valid runs were made in a lab that had carried others"),
+        "{text}"
+    );
+    let metrics = fs::read_to_string(b.metrics_csv()).unwrap();
+    assert_eq!(metrics.matches(",1,3,2\n").count(), 2, "{metrics}");
+    let own = analyze(a.path()).unwrap().to_string();
+    assert!(!own.contains("carried others"), "{own}");
 }
 
 #[test]

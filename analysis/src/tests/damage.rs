@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use results::realised::{MraiRound, RealisedMrai};
-use results::{FindingKind, RunDir, Severity};
+use results::{FindingKind, RunDir, Severity, SharedLab};
 use topologies::{FailureKind, Strategy};
 
 use super::disk::{Capture, bgp_update, campaign, manifest, wall_ns, write_run};
@@ -175,6 +175,38 @@ fn a_gap_in_a_stream_after_the_failure_makes_the_run_invalid() {
         gap_at(11_000_000_000).valid,
         "the end of the lab is not the run's"
     );
+}
+
+#[test]
+fn a_session_older_than_the_capture_is_a_gap_unless_the_lab_was_reused() {
+    let topology = clique(2, false);
+    let story = Story::settled(topology.clone());
+    let measured = |number: Option<u32>| {
+        let temp = tempfile::tempdir().unwrap();
+        let mut m = manifest(&topology, Strategy::None, 0);
+        m.shared_lab = number.map(|number| SharedLab {
+            first_run: "none-0000".to_owned(),
+            number,
+        });
+        let dir = write_run(&campaign(temp.path()), &story.frame, m);
+        let end = topology.ends("r2").next().unwrap();
+        let mut capture = Capture::default();
+        capture.join(end.addr, end.peer_addr);
+        for t_ns in [1, 5] {
+            let message = bgp_update(&topology, end.addr, 1, 0);
+            capture.send(wall_ns(t_ns), end.addr, end.peer_addr, &message);
+        }
+        fs::write(dir.bgp_pcap("r2"), capture.bytes()).unwrap();
+        measure_run(&dir)
+    };
+    let reused = measured(Some(2));
+    assert_eq!(kinds(&reused), []);
+    assert_eq!(reused.metrics.unwrap().routers[1].advertisements(), 2);
+    for number in [None, Some(1)] {
+        let own = measured(number);
+        assert_eq!(own.findings[0].kind, FindingKind::CaptureGap);
+        assert!(!own.valid);
+    }
 }
 
 #[test]

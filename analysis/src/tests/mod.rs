@@ -35,6 +35,7 @@ fn measured(manifest: results::Manifest, value_s: f64) -> crate::arms::MeasuredR
         metrics: Some(crate::metrics::RunMetrics {
             convergence_ns: converged_ns,
             routers: vec![crate::metrics::RouterMetrics {
+                changes: 1,
                 node: "r1".to_owned(),
                 last_change_ns: converged_ns,
                 no_route_ns: 0,

@@ -17,7 +17,7 @@ use serde_json::Value;
 const METRICS: &str = "run_id,scenario,topology,size,router,router_version,mrai_s,failure,strategy,node,\
                        convergence_s,last_change_s,disconnected_s,no_route_s,loop_s,blackhole_s,\
                        advertisements_sent,withdrawals_sent,updates_sent,valid,\
-                       probe_disconnected_s,probes_lost,cell,attempt";
+                       probe_disconnected_s,probes_lost,cell,attempt,run_in_lab,table_changes";
 /// The columns of summary.csv.
 const SUMMARY: &str = "scenario,strategy,metric,unit,n,mean,ci95_low,ci95_high,median,p90,max,\
                        cell";
@@ -178,7 +178,7 @@ fn must_be_consistent(row: &Row) {
     assert_eq!(row["valid"], "true");
 }
 
-fn must_have_every_file(run: &RunDir, routers: usize) {
+pub(crate) fn must_have_every_file(run: &RunDir, routers: usize) {
     let at = |name: &str| run.path().join(name);
     for name in [
         "manifest.json",
