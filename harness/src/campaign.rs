@@ -9,6 +9,7 @@
 
 mod lab;
 mod plan;
+mod turns;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -118,7 +119,7 @@ pub async fn carry_out(
     shared.tell_jobs(shared.slots.decision());
     let mut refused = None;
     // All of them, for the turn to come up is given in the order of asking, and then a place.
-    let turns = resumed.missing.into_iter().map(|one| vec![one]);
+    let turns = turns::turns(resumed.missing);
     let at_once = turns.len().max(1);
     let mut ended = stream::iter(turns)
         .map(|turn| {
@@ -220,6 +221,9 @@ impl Shared {
         let clock = clock::begin();
         let mut manifest = self.manifest(scenario, attempt, clock);
         let run_id = manifest.run_id.clone();
+        if !scenario.fresh {
+            manifest.shared_lab = Some(lab.next_run(&run_id));
+        }
         let run = self.campaign.dir.create_run(&run_id)?;
         run.write_topology(&scenario.topology)?;
         run.write_scenario(scenario)?;

@@ -108,3 +108,40 @@ impl AnnouncementPlan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use topologies::Scenario;
+
+    use super::*;
+
+    fn plans(failure: &str, strategy: Strategy) -> [AnnouncementPlan; 2] {
+        let text = format!(
+            "name: x\ntopology: {{kind: b-clique, size: 3}}\nfailure: {{kind: {failure}}}\n\
+             injector: {{filler: {{count: 20, rate: 10}}}}\n"
+        );
+        let scenario = Scenario::parse(&text, "x.yaml").expect("it is valid");
+        let run = scenario.resolve(strategy, 0);
+        [Start::First, Start::Restart].map(|start| AnnouncementPlan::new(&run, start))
+    }
+
+    /// What is announced, however fast.
+    fn routes(plan: &AnnouncementPlan) -> Vec<(Option<&Route>, Option<Ipv4Net>, Vec<Ipv4Net>)> {
+        let filler = |p: &PeerPlan| p.filler.map_or_else(Vec::new, |f| f.prefixes().collect());
+        let peers = plan.peers.values();
+        peers
+            .map(|p| (p.destination.as_ref(), p.withdraw, filler(p)))
+            .collect()
+    }
+
+    /// A lab is reused on the strength of this.
+    #[test]
+    fn after_a_control_failure_the_injector_announces_what_it_did_before() {
+        for strategy in Strategy::ALL {
+            let [first, restart] = plans("control", strategy);
+            assert_eq!(routes(&first), routes(&restart), "{strategy}");
+            let [first, restart] = plans("correlated", strategy);
+            assert_ne!(routes(&first), routes(&restart), "{strategy}");
+        }
+    }
+}

@@ -23,7 +23,7 @@ const NAMES: [&str; 2] = ["scenario", "cell"];
 
 /// Keys that came after the first addresses were given, as JSON pointers, each with the value that
 /// every run before had. With that value they are left out, so that those keep their address.
-const LATER: [(&str, Value); 0] = [];
+const LATER: [(&str, Value); 1] = [("/fresh", Value::Bool(true))];
 
 /// SHA-256 of a run's canonical form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

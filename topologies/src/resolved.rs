@@ -46,6 +46,10 @@ pub struct ResolvedScenario {
     /// Whether every router sends numbered packets to the destination, to see which arrive.
     #[serde(default)]
     pub data_plane_probe: bool,
+    /// Whether the run has a lab of its own, and does not share one with the other runs of its cell
+    /// and arm.
+    #[serde(default = "fresh")]
+    pub fresh: bool,
     /// The network.
     pub topology: Topology,
 }
@@ -139,6 +143,9 @@ pub struct FailureSettings {
 }
 
 // What was so in records from before there was a choice.
+const fn fresh() -> bool {
+    true
+}
 const fn settled() -> FailureTime {
     FailureTime::Settled
 }

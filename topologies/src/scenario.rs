@@ -48,6 +48,7 @@ pub(crate) struct Settings {
     failure: FailureSettings,
     destination: Ipv4Net,
     data_plane_probe: bool,
+    fresh: bool,
     deadlines: Deadlines,
     shuffle: bool,
     primary: usize,
@@ -66,6 +67,7 @@ impl Settings {
             failure,
             destination,
             data_plane_probe,
+            fresh,
             deadlines,
             shuffle,
             primary,
@@ -76,6 +78,7 @@ impl Settings {
         (router, injector, failure) == (&other.router, &other.injector, &other.failure)
             && (destination, data_plane_probe) == (&other.destination, &other.data_plane_probe)
             && (deadlines, shuffle) == (&other.deadlines, &other.shuffle)
+            && *fresh == other.fresh
             && (primary, backup) == (&other.primary, &other.backup)
             && (topology_kind, graph) == (&other.topology_kind, &other.graph)
     }

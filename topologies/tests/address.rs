@@ -44,6 +44,18 @@ fn names_and_words_for_people_are_no_part_of_it() {
 }
 
 #[test]
+fn a_lab_of_its_own_is_what_every_run_had_and_a_shared_one_is_another_experiment() {
+    let text = TEXT.replace("correlated", "control");
+    let text = text.replace(", shuffle: true", "");
+    let address = run(&text).address();
+    assert_eq!(run(&format!("{text}fresh: true\n")).address(), address);
+    assert!(!run(&text).canonical().contains("fresh"));
+    let shared = run(&format!("{text}fresh: false\n"));
+    assert_ne!(shared.address(), address);
+    assert!(shared.canonical().contains(r#""fresh":false"#));
+}
+
+#[test]
 fn everything_that_a_lab_could_notice_is_part_of_it() {
     let scenario = Scenario::parse(TEXT, "a.yaml").unwrap();
     let mut all = BTreeSet::from([run(TEXT).address()]);
@@ -71,10 +83,10 @@ fn an_address_is_that_of_the_record_read_back() {
     let read: ResolvedScenario = serde_saphyr::from_str(&yaml).unwrap();
     assert_eq!(read.address(), run.address());
     let mut old = serde_json::to_value(&run).unwrap();
-    // As it stood in a record from before there were cells and a probe.
+    // As it stood in a record from before there were cells, a probe and labs that are shared.
     old.as_object_mut()
         .unwrap()
-        .retain(|k, _| k != "cell" && k != "data_plane_probe");
+        .retain(|k, _| k != "cell" && k != "data_plane_probe" && k != "fresh");
     let read: ResolvedScenario = serde_json::from_value(old).unwrap();
     assert_eq!(read.address(), run.address());
 }

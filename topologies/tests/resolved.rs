@@ -86,7 +86,7 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(run.failure.tcpr.to_string(), "survives");
     assert_eq!(run.failure.restart_delay.to_string(), "0s");
     assert_eq!((run.failure.kills, run.failure.rounds), (1, 5));
-    assert!(!run.data_plane_probe);
+    assert!(!run.data_plane_probe && run.fresh);
     let d = run.deadlines;
     assert_eq!(
         [d.established, d.settled, d.quiet].map(|t| t.to_string()),
@@ -134,6 +134,7 @@ fn a_resolved_scenario_from_before_the_newer_words_is_read_as_what_it_was() {
     let run = golden().resolve(Arm::None, 0);
     let mut old = serde_json::to_value(&run).unwrap();
     old.as_object_mut().unwrap().remove("data_plane_probe");
+    old.as_object_mut().unwrap().remove("fresh").unwrap();
     old["router"].as_object_mut().unwrap().remove("path");
     let filler = old["injector"]["filler"].as_object_mut().unwrap();
     filler.remove("initial_rate_per_s");
@@ -152,6 +153,7 @@ fn a_resolved_scenario_from_before_the_newer_words_is_read_as_what_it_was() {
     assert_eq!(read.failure.when, run.failure.when);
     assert_eq!(read.failure.tcpr, run.failure.tcpr);
     assert_eq!(read.topology, run.topology);
+    assert!(read.fresh);
 }
 
 #[test]

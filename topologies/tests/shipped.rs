@@ -122,6 +122,11 @@ fn each_variant_of_a_failure_is_the_one_it_is_named_after() {
     assert_eq!(failure("mrai-probe").kind, FailureKind::MraiProbe);
     let arms = load("better-graceful-restart.yaml");
     assert_eq!(arms.strategies(), Strategy::ALL);
+    let reused = load("reused-lab.yaml");
+    let fresh: Vec<bool> = (reused.cells())
+        .map(|cell| reused.resolve_in(cell, Strategy::None, 0).unwrap().fresh)
+        .collect();
+    assert_eq!(fresh, [true, false]);
     let truth = load("ground-truth.yaml").resolve(Strategy::None, 0);
     assert!(truth.data_plane_probe);
 }

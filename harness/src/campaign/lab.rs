@@ -32,6 +32,19 @@ pub(super) struct Lab<'a> {
 }
 
 impl Lab<'_> {
+    /// Begins a run of a lab that carries several; tells which of them it is.
+    pub(super) fn next_run(&mut self, run_id: &str) -> SharedLab {
+        let before = self.shared.take();
+        if before.is_some() {
+            self.slot.next_run();
+        }
+        let shared = SharedLab {
+            number: before.as_ref().map_or(1, |s| s.number + 1),
+            first_run: before.map_or_else(|| run_id.to_owned(), |s| s.first_run),
+        };
+        self.shared.insert(shared).clone()
+    }
+
     /// Ends it, and waits until it is gone.
     pub(super) async fn end(mut self) {
         self.slot.free();

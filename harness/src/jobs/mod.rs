@@ -232,6 +232,19 @@ impl<'a> Slot<'a> {
         };
     }
 
+    /// A further run begins in the same lab.
+    pub(crate) fn next_run(&mut self) {
+        let state = self.slots.state();
+        self.began = Instant::now();
+        self.spent_s += self.cost.cpu_s.unwrap_or(0.0);
+        self.generation = state.generation();
+        self.labs = LabsAtATime {
+            allowed: state.allowed(),
+            at_failure: None,
+        };
+        self.cost = LabCost::default();
+    }
+
     /// What was decided as the run ended, once.
     pub(crate) fn decision(&mut self) -> Option<Decision> {
         self.decision.take()
@@ -343,5 +356,21 @@ mod tests {
         let mut next = slots.take().await;
         next.came_up(own());
         assert_eq!(next.cost().memory_mib, None, "one of a kind is enough");
+    }
+
+    #[tokio::test]
+    async fn a_further_run_in_a_lab_has_costs_of_its_own_and_the_place_that_the_lab_has() {
+        let slots = slots("1");
+        let mut slot = slots.take().await;
+        slot.failed();
+        slot.run_over(own(), &[]);
+        let first_s = slot.cost().cpu_s.unwrap();
+        slot.next_run();
+        assert_eq!(slot.labs().at_failure, None);
+        assert_eq!(slots.state().up, 1);
+        slot.run_over(own(), &[]);
+        let both_s = machine::cpu_s(own()).unwrap();
+        let second_s = slot.cost().cpu_s.unwrap();
+        assert!(second_s >= 0.0 && first_s + second_s <= both_s + 1e-6);
     }
 }

@@ -154,6 +154,7 @@ pub(crate) fn scenario() -> ResolvedScenario {
             quiet: span(600.0),
         },
         data_plane_probe: false,
+        fresh: true,
         topology: topology(),
     }
 }

@@ -92,6 +92,9 @@ pub(crate) struct Authored {
     /// Whether every router sends a numbered UDP packet to the destination every 10 ms, to set the disconnection that packets see beside the one that the routing tables tell.
     #[schemars(extend("default" = false))]
     pub(crate) data_plane_probe: Option<At<bool>>,
+    /// Whether every run has a lab of its own. With `false` one lab carries the runs of a cell and arm, one after the other: failure `control` only.
+    #[schemars(extend("default" = true))]
+    pub(crate) fresh: Option<At<bool>>,
 }
 
 /// The graph of the routers, named `r1`, `r2`, ...
@@ -288,7 +291,7 @@ impl JsonSchema for AuthoredMatrix {
             "type": "object",
             "minProperties": 1,
             "patternProperties": {
-                "^(topology|router|injector|failure|deadlines)[.][A-Za-z0-9_.]+$|^(topology|router|injector|failure|deadlines|destination|data_plane_probe)$":
+                "^(topology|router|injector|failure|deadlines)[.][A-Za-z0-9_.]+$|^(topology|router|injector|failure|deadlines|destination|data_plane_probe|fresh)$":
                     { "type": "array", "minItems": 1, "uniqueItems": true }
             },
             "additionalProperties": false

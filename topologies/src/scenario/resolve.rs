@@ -76,6 +76,7 @@ impl Scenario {
             injector: settings.injector.clone(),
             deadlines: settings.deadlines,
             data_plane_probe: settings.data_plane_probe,
+            fresh: settings.fresh,
             topology: addressing::allocate(
                 &settings.graph,
                 settings.primary,

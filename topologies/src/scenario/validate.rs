@@ -6,6 +6,7 @@
 
 mod deadlines;
 mod failure;
+mod fresh;
 mod router;
 mod value;
 
@@ -82,6 +83,9 @@ pub(crate) fn scenario(authored: Authored, text: &str) -> Checked<Scenario> {
     let deadlines =
         deadlines::deadlines(authored.deadlines.unwrap_or_default(), &silence, &planned)?;
 
+    let data_plane_probe = failure::probed(authored.data_plane_probe, failure.kind)?;
+    let fresh = fresh::fresh(authored.fresh, &failure, network.shuffle, data_plane_probe)?;
+
     let settings = Settings {
         cell: Cell::default(),
         topology_kind,
@@ -100,7 +104,8 @@ pub(crate) fn scenario(authored: Authored, text: &str) -> Checked<Scenario> {
         router,
         destination,
         failure,
-        data_plane_probe: failure::probed(authored.data_plane_probe, failure.kind)?,
+        data_plane_probe,
+        fresh,
         deadlines,
     };
     Ok(Scenario {

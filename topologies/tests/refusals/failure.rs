@@ -215,3 +215,46 @@ fn quagga_needs_an_absolute_path_and_has_limits_of_its_own() {
     let quagga = Scenario::parse(&clique4("router: {kind: quagga, path: /q}"), "s.yaml").unwrap();
     assert_eq!(quagga.router().path.as_deref(), Some("/q".as_ref()));
 }
+
+#[test]
+fn a_lab_that_cannot_be_had_again_is_not_shared() {
+    let begins = "`fresh: false` makes one lab carry several runs, and ";
+    let control = "remove `fresh`, or use failure `control`, after which the lab is as it was";
+    for (kind, what) in [
+        ("forwarding", "loses the path to the destination for good"),
+        ("correlated", "loses the path to the destination for good"),
+        ("link", "loses a link for good"),
+        ("mrai-probe", "has rounds of its own in one run"),
+    ] {
+        let failure = format!("{{kind: {kind}}}");
+        let scenario = with_backup_unless_probe(kind, &failure)
+            .trim_end()
+            .to_owned();
+        refused(
+            &format!("{scenario}\nfresh: false\n"),
+            (4, 8),
+            &format!("{begins}failure `{kind}` {what}"),
+            control,
+        );
+        Scenario::parse(&format!("{scenario}\nfresh: true\n"), "s.yaml").unwrap();
+    }
+    let transfer = "{kind: control, when: initial-transfer}\ninjector: {filler: {count: 600, rate: 20}}\nrouter: {mrai: 1s}";
+    refused(
+        &(clique4_failing(transfer) + "fresh: false\n"),
+        (6, 8),
+        &format!("{begins}only the first of them would fail within the initial transfer"),
+        "remove `fresh`, or remove `failure: {when: initial-transfer}`",
+    );
+    refused(
+        "name: a\ntopology: {kind: clique, size: 4, shuffle: true}\nfailure: {kind: control}\nfresh: false\n",
+        (4, 8),
+        &format!("{begins}with `shuffle` each run has router ids and addresses of its own"),
+        "remove `fresh`, or write `topology: {shuffle: false}`",
+    );
+    refused(
+        &clique4("data_plane_probe: true\nfresh: false"),
+        (5, 8),
+        &format!("{begins}the data-plane probe numbers the packets of one run"),
+        "remove `fresh`, or remove `data_plane_probe`",
+    );
+}

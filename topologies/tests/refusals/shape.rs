@@ -33,7 +33,7 @@ fn unknown_keys_are_refused_with_those_that_exist() {
         (4, 1),
         "unknown key `colour`",
         "the keys here are `schema`, `name`, `description`, `topology`, `router`, `injector`, \
-         `destination`, `failure`, `strategies`, `runs`, `seed`, `matrix`, `deadlines`, `data_plane_probe`",
+         `destination`, `failure`, `strategies`, `runs`, `seed`, `matrix`, `deadlines`, `data_plane_probe`, `fresh`",
     );
 }
 

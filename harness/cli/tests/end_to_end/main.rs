@@ -29,6 +29,7 @@ mod recovery;
 mod refusals;
 mod reproduced;
 mod resumed;
+mod reused_lab;
 mod slurm;
 mod standing;
 mod surroundings;
