@@ -169,12 +169,16 @@ pub(crate) fn planned(scenario: &Scenario, out: &Path, jobs: Jobs) -> Plan {
         arms.extend(of_cell.map(|s| analysis::arms::label(*s, cell)));
     }
     // Runs come in the order of arms, number by number.
+    let of_each_arm = scenario.resolve_all().take(arms.len()).enumerate();
+    let shared = of_each_arm.filter(|(_, run)| !run.fresh).map(|(i, _)| i);
+    let shared = shared.collect();
     let numbered = scenario.resolve_all().enumerate();
     let runs = numbered.map(|(i, run)| (run.run_id(), i % arms.len()));
     Plan {
         name: scenario.name().to_owned(),
         path: out.to_owned(),
         runs: runs.collect(),
+        shared,
         arms,
         jobs: match jobs {
             Jobs::Auto => None,
@@ -239,5 +243,21 @@ fn tell_end(carried: &Carried, out: &Path, manner: Manner, stopped: bool) {
             out.display(),
             manner.repeats + 2
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_planned_which_arms_have_one_lab_for_all_of_their_runs() {
+        let text = "name: x\ntopology: {kind: clique, size: 3}\nfailure: {kind: control}\n\
+                    strategies: [none, tcpr]\nruns: 2\nmatrix: {fresh: [true, false]}\n";
+        let scenario = Scenario::parse(text, "x.yaml").expect("it is valid");
+        let plan = planned(&scenario, Path::new("out"), Jobs::Auto);
+        assert_eq!(plan.shared, [2, 3]);
+        assert_eq!(plan.arms[2], "none, fresh=false");
+        assert_eq!(plan.runs.len(), 8);
     }
 }

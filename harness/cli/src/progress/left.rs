@@ -4,6 +4,7 @@
 //! *Guarantees* no answer before a run has ended, and none while a run of an arm of which none has takes longer than those of the
 //! others: a guess would be taken for a measurement.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long runs take.
@@ -11,6 +12,8 @@ use std::time::Duration;
 pub(crate) struct Pace {
     /// By arm: the time of all its complete runs, and their number.
     arms: Vec<(Duration, u32)>,
+    /// The arms whose runs share a lab.
+    shared: Vec<usize>,
     /// The time of all bring-ups, and their number.
     bring_ups: (Duration, u32),
 }
@@ -31,9 +34,11 @@ fn mean((time, runs): (Duration, u32)) -> Option<Duration> {
 }
 
 impl Pace {
-    pub(crate) fn new(arms: usize) -> Self {
+    /// Of so many arms, and those of them whose runs share a lab.
+    pub(crate) fn new(arms: usize, shared: Vec<usize>) -> Self {
         Self {
             arms: vec![(Duration::ZERO, 0); arms],
+            shared,
             bring_ups: (Duration::ZERO, 0),
         }
     }
@@ -64,14 +69,23 @@ impl Pace {
         self.own_time(arm).or_else(|| mean(all))
     }
 
+    fn is_shared(&self, arm: usize) -> bool {
+        self.shared.contains(&arm)
+    }
+
     /// Plays through what is to be done: each run to come takes the place that is free first, and
-    /// waits until the lab before it is up.
+    /// waits until the lab before it is up; but where an arm has a lab for all of its runs, it waits
+    /// for that.
     pub(crate) fn left(&self, work: &Work) -> Option<Duration> {
         let mut places = Vec::new();
+        let mut lab_of = BTreeMap::new();
         for (arm, elapsed) in &work.under_way {
             let time = self.run_time(*arm)?;
             if *elapsed > time && self.own_time(*arm).is_none() {
                 return None;
+            }
+            if let Some(arm) = arm.filter(|arm| self.is_shared(*arm)) {
+                lab_of.insert(arm, places.len());
             }
             places.push(time.saturating_sub(*elapsed));
         }
@@ -80,11 +94,21 @@ impl Pace {
         }
         let bring_up = mean(self.bring_ups).unwrap_or_default();
         let mut next_up = Duration::ZERO;
-        for arm in &work.to_come {
-            let free = places.iter_mut().min()?;
-            let begins = (*free).max(next_up);
+        let to_come = work.to_come.iter().copied();
+        let (shared, own): (Vec<usize>, Vec<usize>) = to_come.partition(|arm| self.is_shared(*arm));
+        for arm in shared.into_iter().chain(own) {
+            let time = self.run_time(Some(arm))?;
+            if let Some(lab) = lab_of.get(&arm) {
+                places[*lab] += time;
+                continue;
+            }
+            let place = (0..places.len()).min_by_key(|place| places[*place])?;
+            let begins = places[place].max(next_up);
             next_up = begins + bring_up;
-            *free = begins + self.run_time(Some(*arm))?;
+            places[place] = begins + time;
+            if self.is_shared(arm) {
+                lab_of.insert(arm, place);
+            }
         }
         places.into_iter().max()
     }
@@ -97,7 +121,7 @@ mod tests {
     const S: fn(u64) -> Duration = Duration::from_secs;
 
     fn pace() -> Pace {
-        let mut pace = Pace::new(2);
+        let mut pace = Pace::new(2, Vec::new());
         pace.took(Some(0), S(10));
         pace.took(Some(1), S(90));
         pace.took(Some(1), S(110));
@@ -106,7 +130,7 @@ mod tests {
 
     #[test]
     fn nothing_is_said_of_an_arm_whose_first_run_outlasts_those_of_the_others() {
-        let mut pace = Pace::new(2);
+        let mut pace = Pace::new(2, Vec::new());
         pace.took(Some(0), S(10));
         let under_way = |arm, for_s| Work {
             jobs: 1,
@@ -125,7 +149,7 @@ mod tests {
             under_way: vec![(Some(0), S(5))],
             to_come: vec![0, 1],
         };
-        assert_eq!(Pace::new(2).left(&work), None);
+        assert_eq!(Pace::new(2, Vec::new()).left(&work), None);
         assert!(pace().left(&work).is_some());
     }
 
@@ -165,6 +189,24 @@ mod tests {
             to_come: vec![0; 5],
         };
         assert_eq!(pace.left(&work), Some(S(4 * 3 + 10)));
+    }
+
+    #[test]
+    fn the_runs_of_a_shared_lab_wait_for_one_another_however_many_places_there_are() {
+        let mut pace = Pace::new(2, vec![0]);
+        pace.took(Some(0), S(10));
+        pace.took(Some(1), S(20));
+        let mut work = Work {
+            jobs: 9,
+            under_way: Vec::new(),
+            to_come: vec![0, 1, 0, 1, 0],
+        };
+        assert_eq!(pace.left(&work), Some(S(30)));
+        work.under_way = vec![(Some(0), S(4))];
+        assert_eq!(pace.left(&work), Some(S(36)));
+        work.under_way.clear();
+        work.jobs = 1;
+        assert_eq!(pace.left(&work), Some(S(70)));
     }
 
     #[test]

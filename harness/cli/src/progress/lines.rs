@@ -216,6 +216,7 @@ mod tests {
             name: "test".to_owned(),
             arms: vec!["none".to_owned()],
             runs: (0..4).map(|i| (format!("none-000{i}"), 0)).collect(),
+            shared: Vec::new(),
             jobs: Some(1),
             ..Plan::default()
         };

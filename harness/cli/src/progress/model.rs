@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) path: PathBuf,
     /// Its arms, in the author's order.
     pub(crate) arms: Vec<String>,
+    /// Indices of the arms whose runs share a lab.
+    pub(crate) shared: Vec<usize>,
     /// Its runs, in the order in which they begin, each with the index of its arm.
     pub(crate) runs: Vec<(String, usize)>,
     /// Labs at a time; none: flaplab decides.
@@ -124,7 +126,7 @@ impl Model {
     pub(crate) fn new(plan: Plan, now: Duration) -> Self {
         Self {
             arm_of: plan.runs.iter().cloned().collect(),
-            pace: left::Pace::new(plan.arms.len()),
+            pace: left::Pace::new(plan.arms.len(), plan.shared.clone()),
             jobs: plan.jobs.unwrap_or(1),
             plan,
             began: now,
@@ -203,8 +205,9 @@ impl Model {
         if lab.stage == Some(stage) {
             return false;
         }
-        // The next lab comes up from here on.
-        if stage >= Stage::Settle && lab.stage < Some(Stage::Settle) {
+        // The next lab comes up from here on. One that was up already begins with this.
+        let was_coming_up = lab.stage.is_some_and(|before| before < Stage::Settle);
+        if stage >= Stage::Settle && was_coming_up {
             self.pace.brought_up(now.saturating_sub(lab.began));
         }
         lab.stage = Some(stage);

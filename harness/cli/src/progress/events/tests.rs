@@ -13,6 +13,7 @@ fn model() -> Model {
         path: PathBuf::from("out"),
         arms: vec!["none".to_owned()],
         runs: vec![("none-0".to_owned(), 0), ("none-1".to_owned(), 0)],
+        shared: Vec::new(),
         jobs: Some(3),
     };
     Model::new(plan, Duration::ZERO)

@@ -14,6 +14,7 @@ fn campaign() -> Model {
         path: PathBuf::from("campaign"),
         arms: vec!["a".to_owned(), "b".to_owned()],
         runs: runs.collect(),
+        shared: Vec::new(),
         jobs: Some(2),
     };
     Model::new(plan, Duration::ZERO)
@@ -230,6 +231,7 @@ fn time_left_leaves_out_what_is_done_and_places_that_kept_labs_hold() {
     let mut model = campaign();
     assert_eq!(model.left(S(0)), None);
     model.note(&begun("a-0"), S(0));
+    model.note(&at("a-0", Stage::BringUp, ""), S(0));
     model.note(&at("a-0", Stage::Settle, ""), S(2));
     model.note(&ended("a-0", Status::Complete), S(10));
     // Five runs of 10 s in two places, each after a bring-up of 2 s: 0, 2, 10, 12 and 20 s.
@@ -244,4 +246,14 @@ fn time_left_leaves_out_what_is_done_and_places_that_kept_labs_hold() {
     model.note(&kept, S(11));
     // Four are left for the other place.
     assert_eq!(model.left(S(11)), Some(S(40)));
+}
+
+#[test]
+fn a_run_in_a_lab_that_is_up_already_tells_nothing_of_how_long_labs_take_to_come_up() {
+    let mut model = campaign();
+    model.note(&begun("a-0"), S(0));
+    model.note(&at("a-0", Stage::Settle, ""), S(8));
+    model.note(&ended("a-0", Status::Complete), S(10));
+    // Five runs of 10 s in two places; were 8 s a bring-up, the last would begin at 34 s.
+    assert_eq!(model.left(S(10)), Some(S(30)));
 }

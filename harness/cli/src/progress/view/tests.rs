@@ -34,6 +34,7 @@ fn campaign(arms: usize, ended: usize, labs: usize) -> Model {
         path: PathBuf::from("out"),
         arms: (0..arms).map(arm).collect(),
         runs: runs.clone(),
+        shared: Vec::new(),
         jobs: Some(4),
     };
     let mut model = Model::new(plan, S(0));
@@ -48,15 +49,14 @@ fn campaign(arms: usize, ended: usize, labs: usize) -> Model {
             S(0),
         );
         let stage = [Stage::Settle, Stage::Converge][i % 2];
-        let text = "until quiet for 4s".to_owned();
-        model.note(
-            &CampaignEvent::Progress {
+        for (at, stage) in [(S(0), Stage::BringUp), (S(3), stage)] {
+            let progress = CampaignEvent::Progress {
                 run_id: run_id.clone(),
                 stage,
-                text,
-            },
-            S(3),
-        );
+                text: "until quiet for 4s".to_owned(),
+            };
+            model.note(&progress, at);
+        }
         if i < ended {
             let end = CampaignEvent::Ended {
                 run_id: run_id.clone(),
