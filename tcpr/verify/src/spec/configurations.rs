@@ -104,7 +104,11 @@ pub fn larger() -> Vec<Configuration> {
         Configuration::recovery("recovery-urgent", 6892),
         Configuration::recovery("recovery-twice", 28_723),
         Configuration::recovery("recovery-pieces", 6676),
-        Configuration::recovery("recovery-everything", 0),
+        Configuration::recovery("recovery-passive-input", 2429),
+        Configuration::recovery("recovery-abort-input", 7254),
+        Configuration::recovery("recovery-dying-input", 21_400),
+        Configuration::recovery("recovery-loss-input", 33_535),
+        Configuration::recovery("recovery-everything", 17_381),
     ]
 }
 
