@@ -113,7 +113,7 @@ impl<C: Conduct> Connection<C> {
             return self.acked;
         }
         let ack = self.hard.ours.position(self.acked, packet.acknowledgment());
-        let loose = !self.heard_peer || self.resumed;
+        let loose = !self.heard_peer || self.blind;
         let believable = if loose {
             ack < self.acked + FAR
         } else {
@@ -127,9 +127,12 @@ impl<C: Conduct> Connection<C> {
         self.heard_peer = true;
         self.hear_echo(packet);
         if loose {
-            // What the peer acknowledges was sent, although not before our eyes.
+            // What the peer acknowledges was sent, although not before our eyes: by the present local
+            // TCP or one before it.
             self.sent = self.sent.max(ack);
-            self.inside = self.inside.max(ack);
+            if self.resumed && !self.heard_local {
+                self.inside = self.inside.max(ack);
+            }
         }
         let before = self.output_acked();
         self.acked = ack;

@@ -96,6 +96,9 @@ pub(crate) struct Connection<C> {
     heard_peer: bool,
     /// Whether a segment of the local TCP was seen since this state was made.
     heard_local: bool,
+    /// TCPR was lost: what was sent before is not known, and the peer's answer may be a late one, so
+    /// the peer may acknowledge more than was seen to be sent at any time.
+    blind: bool,
     /// TCPR was lost while the local TCP lived: what that one has sent is not known.
     resumed: bool,
     /// When the local TCP last said something.
@@ -116,6 +119,7 @@ impl<C: Conduct> Connection<C> {
             local_mss: agreed.ours.mss.unwrap_or(default_mss(&flow.local)),
             heard_peer: true,
             heard_local: true,
+            blind: false,
             ..Self::unheard(now, hard, conduct)
         }
     }
@@ -157,6 +161,7 @@ impl<C: Conduct> Connection<C> {
             held: false,
             heard_peer: false,
             heard_local: false,
+            blind: true,
             resumed: false,
             local_spoke: now,
         }

@@ -53,6 +53,7 @@ impl<C: Conduct> Connection<C> {
             }
             return Verdict::Drop;
         }
+        let unknown = self.resumed && !self.heard_local;
         self.heard_local = true;
         let data_end = position + packet.payload_len() as i64;
         let mut flags = flags;
@@ -74,7 +75,8 @@ impl<C: Conduct> Connection<C> {
         }
         let end = data_end + i64::from(flags.contains(Flags::FIN));
         let at_end = position == self.inside.max(self.base);
-        self.inside = self.inside.max(end);
+        // TCPR was lost: what the peer has acknowledged since may be more than this TCP has sent.
+        self.inside = if unknown { end } else { self.inside.max(end) };
         self.sent = self.sent.max(end);
         self.hear_acknowledgment(packet);
         let spliced = self.splice_if_answered(now, position, actions);

@@ -50,6 +50,29 @@ fn tcpr_that_was_lost_with_the_application_asks_the_peer() {
 }
 
 #[test]
+fn a_late_answer_of_the_peer_does_not_bound_what_it_may_acknowledge() {
+    let known = busy();
+    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    hard.incarnation = 1;
+    let mut trace = Trace::new();
+    trace.recover_as(hard);
+    trace.hard = Some(hard);
+    trace.inside = 7777;
+    // It was sent long ago, when the peer had 40 octets and room for 8.
+    trace.peer(seg(50, 0).ack(40).win(2).ts(503, 102));
+    trace.app(syn());
+    trace.app(seg(0, 0).ack(30).ts(9001, 503));
+    assert_eq!(
+        trace.peer(seg(50, 0).ack(100).win(1000).ts(800, 103)),
+        "app gets 50+0 ack 0 win 1000 ts 800 9001; acked 100"
+    );
+    assert_eq!(
+        trace.app(seg(0, 20).ack(30).ts(9001, 503)),
+        "peer gets 40+20 ack 30 win 1000 ts 103 503"
+    );
+}
+
+#[test]
 fn a_silent_peer_is_asked_again_and_given_up() {
     let known = busy();
     let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
@@ -148,6 +171,26 @@ fn tcpr_that_was_lost_learns_from_the_peer_what_timestamps_it_was_told() {
     assert!(
         said.starts_with("peer gets 60+5 ack 40 win 1000 ts 211 700"),
         "{said}"
+    );
+}
+
+#[test]
+fn a_new_tcpr_does_not_take_what_an_old_local_tcp_has_sent_for_the_present_ones() {
+    let mut known = failed();
+    known.recovered(7777, 9000);
+    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut trace = Trace::new();
+    trace.inside = 7777;
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    trace.app(seg(0, 10).ack(30).ts(9002, 502));
+    assert_eq!(
+        trace.peer(seg(50, 0).ack(100).ts(600, 102)),
+        "app gets 50+0 ack 10 win 1000 ts 600 9000; acked 100"
+    );
+    trace.app(seg(10, 30).ack(30).ts(9002, 502));
+    assert_eq!(
+        trace.peer(seg(50, 0).ack(100).ts(601, 102)),
+        "app gets 50+0 ack 40 win 1000 ts 601 9000"
     );
 }
 
