@@ -153,7 +153,7 @@ impl<C: Conduct> Connection<C> {
             return;
         };
         let newer = match self.told_tsval {
-            Some(told) => !self.heard_local && later(echo, told),
+            Some(told) => self.blind && later(echo, told),
             None => true,
         };
         if newer {

@@ -195,6 +195,26 @@ fn a_new_tcpr_does_not_take_what_an_old_local_tcp_has_sent_for_the_present_ones(
 }
 
 #[test]
+fn a_late_echo_is_made_up_for_when_the_peer_echoes_what_it_had_been_told() {
+    let known = busy();
+    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    hard.incarnation = 1;
+    let mut trace = Trace::new();
+    trace.recover_as(hard);
+    trace.hard = Some(hard);
+    trace.inside = 7777;
+    // It was on its way when the peer was told 150.
+    trace.peer(seg(50, 0).ack(60).ts(700, 110));
+    trace.app(syn());
+    trace.app(seg(0, 0).ack(30).ts(9000, 700));
+    trace.peer(seg(50, 5).ack(60).ts(701, 150));
+    assert_eq!(
+        trace.app(seg(0, 5).ack(55).ts(9001, 701)),
+        "peer gets 60+5 ack 30 win 1006 ts 150 701"
+    );
+}
+
+#[test]
 fn tcpr_that_was_lost_in_mid_recovery_wants_it_begun_again() {
     let mut known = failed();
     known.recover();
