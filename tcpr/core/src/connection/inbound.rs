@@ -149,9 +149,12 @@ impl<C: Conduct> Connection<C> {
     /// TCPR was lost, and with it the TSval last told to the peer: the peer's echo is the latest that
     /// it has taken (RFC 7323, 4.3). One of a segment that was long on its way is an earlier one.
     fn hear_echo(&mut self, packet: &Packet<'_>) {
-        let Some(Timestamps { echo, .. }) = packet.options().timestamps else {
+        let Some(Timestamps { value, echo }) = packet.options().timestamps else {
             return;
         };
+        // Nor is the peer's clock known. Any value of it will do for a new local TCP, but one made up
+        // may be later than all that follow (RFC 7323, 5.3).
+        self.peer_tsval.get_or_insert(value);
         let newer = match self.told_tsval {
             Some(told) => self.blind && later(echo, told),
             None => true,

@@ -155,11 +155,11 @@ fn tcpr_that_was_lost_learns_from_the_peer_what_timestamps_it_was_told() {
     // The peer was told more before TCPR was lost than this segment of its knows.
     assert_eq!(
         trace.peer(seg(50, 20).ack(60).ts(701, 210)),
-        "held; peer is sent 60+0 ack 40 win 16381 ts 210 0"
+        "held; peer is sent 60+0 ack 40 win 16381 ts 210 700"
     );
     assert_eq!(
         trace.peer(seg(50, 20).ack(60).ts(702, 208)),
-        "held; peer is sent 60+0 ack 40 win 16381 ts 210 0"
+        "held; peer is sent 60+0 ack 40 win 16381 ts 210 700"
     );
     hard.incarnation = 1;
     hard.checkpoint = 40;
@@ -192,6 +192,23 @@ fn a_new_tcpr_does_not_take_what_an_old_local_tcp_has_sent_for_the_present_ones(
         trace.peer(seg(50, 0).ack(100).ts(601, 102)),
         "app gets 50+0 ack 40 win 1000 ts 601 9000"
     );
+}
+
+#[test]
+fn tcpr_that_was_lost_takes_any_timestamp_of_the_peer_rather_than_none() {
+    let known = busy();
+    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    // Behind a hole: the local TCP takes it for the latest only when the hole is filled.
+    trace.peer(seg(70, 20).ack(60).ts(3_000_000_000, 102));
+    trace.app(seg(60, 0).ack(50).flags("R"));
+    hard.incarnation = 1;
+    trace.recover_as(hard);
+    trace.hard = Some(hard);
+    trace.inside = 7777;
+    let said = trace.app(syn());
+    assert!(said.ends_with("ts 3000000000 9000"), "{said}");
 }
 
 #[test]
