@@ -190,10 +190,16 @@ impl<C: Conduct> Connection<C> {
     }
 
     fn keep(&mut self, packet: &Packet<'_>, counters: &mut Counters) {
-        if let Some(timestamps) = packet.options().timestamps {
+        if let Some(Timestamps { value, .. }) = packet.options().timestamps {
+            // Nothing is made older than what the local TCP was given already: all that follows would
+            // be old for it.
+            let value = match self.given_tsval {
+                Some(given) if later(given, value) => given,
+                _ => value,
+            };
             self.held_tsval = match self.held_tsval {
-                Some(smallest) if !later(smallest, timestamps.value) => Some(smallest),
-                _ => Some(timestamps.value),
+                Some(smallest) if !later(smallest, value) => Some(smallest),
+                _ => Some(value),
             };
         }
         self.held = true;
@@ -208,7 +214,7 @@ impl<C: Conduct> Connection<C> {
 
     /// Tells the local TCP what the peer acknowledges, without data.
     fn pass_acknowledgment(
-        &self,
+        &mut self,
         acknowledged: i64,
         window: u16,
         echo: Option<u32>,
@@ -218,6 +224,7 @@ impl<C: Conduct> Connection<C> {
             value: self.held_tsval.or(self.peer_tsval).unwrap_or(0),
             echo: self.inside_echo(echo),
         });
+        self.give(timestamps);
         actions.push(Action::Inject {
             direction: Direction::Inbound,
             segment: Segment {
@@ -290,6 +297,9 @@ impl<C: Conduct> Connection<C> {
                 self.peer_tsval = Some(timestamps.value);
             }
             let told = self.inside_timestamps(timestamps);
+            if position <= self.received {
+                self.give(Some(told));
+            }
             self.lowered |= told.value != timestamps.value;
             if told != timestamps && packet.flags().contains(Flags::ACK) {
                 packet.set_timestamps(told);
@@ -301,6 +311,15 @@ impl<C: Conduct> Connection<C> {
             edited = true;
         }
         Verdict::Forward { edited }
+    }
+
+    /// Notes what the local TCP is given.
+    pub(super) fn give(&mut self, timestamps: Option<Timestamps>) {
+        if let Some(Timestamps { value, .. }) = timestamps
+            && self.given_tsval.is_none_or(|given| later(value, given))
+        {
+            self.given_tsval = Some(value);
+        }
     }
 
     /// What the local TCP sees of timestamps. While older segments are held, none may be later than

@@ -81,6 +81,8 @@ pub(crate) struct Connection<C> {
     told_tsval: Option<u32>,
     /// The peer's TSval last delivered.
     peer_tsval: Option<u32>,
+    /// The latest TSval that the present local TCP was given.
+    given_tsval: Option<u32>,
     /// The smallest TSval among the held segments.
     held_tsval: Option<u32>,
     /// The local TCP was told timestamps that are older than the peer's, so its echoes are too old.
@@ -115,6 +117,7 @@ impl<C: Conduct> Connection<C> {
             edge: i64::from(agreed.ours.window),
             promised: i64::from(agreed.ours.window),
             peer_tsval: agreed.peers.timestamp,
+            given_tsval: agreed.peers.timestamp,
             told_tsval: agreed.ours.timestamp,
             local_mss: agreed.ours.mss.unwrap_or(default_mss(&flow.local)),
             heard_peer: true,
@@ -154,6 +157,7 @@ impl<C: Conduct> Connection<C> {
             answers: 0,
             told_tsval: None,
             peer_tsval: None,
+            given_tsval: None,
             held_tsval: None,
             lowered: false,
             syn_tsval: None,
@@ -295,6 +299,7 @@ impl<C: Conduct> Connection<C> {
     fn fail(&mut self, now: Duration, actions: &mut Actions) {
         if matches!(self.phase, Phase::Live | Phase::Closing) {
             self.enter(now, Phase::Failed);
+            self.given_tsval = None;
             actions.push(Action::Failed {
                 flow: self.hard.flow,
             });

@@ -198,6 +198,12 @@ impl<C: Conduct> Connection<C> {
             edited = true;
         }
         if let Some(timestamps) = packet.options().timestamps {
+            // Its echo is the latest that it has taken, which a TCPR that was lost may have given it.
+            let taken = Timestamps {
+                value: timestamps.echo,
+                ..timestamps
+            };
+            self.give(Some(taken));
             let told = self.outside_timestamps(timestamps);
             self.told_tsval = Some(told.value);
             self.lowered &= told.echo != timestamps.echo || self.held;

@@ -86,6 +86,7 @@ impl<C: Conduct> Connection<C> {
             self.hard.done_writing = None;
         }
         self.registered = true;
+        self.given_tsval = None;
         self.enter(now, Phase::Recovering);
         self.recovery = Some(Splice {
             base: 0,
@@ -356,7 +357,7 @@ impl<C: Conduct> Connection<C> {
             .is_some_and(|fin| self.hard.checkpoint > fin)
     }
 
-    fn answer_syn(&self, syn: &Syn, actions: &mut Actions) {
+    fn answer_syn(&mut self, syn: &Syn, actions: &mut Actions) {
         let mut offered = self.peer_edge.max(self.acked) - self.base;
         if self.conduct.has(Mutation::RecoveryWindowAbsolute) {
             offered += self.base;
@@ -372,6 +373,8 @@ impl<C: Conduct> Connection<C> {
         // Segments that are held have older timestamps than those delivered last, or PAWS
         // (RFC 7323, 5) would drop them.
         let value = self.held_tsval.or(self.peer_tsval).unwrap_or(0);
+        let timestamps = self.echo(syn, value);
+        self.give(timestamps);
         let mss = Some(self.hard.peer_mss);
         let off = i64::from(self.conduct.has(Mutation::SynAckSequenceOffByOne));
         let segment = Segment {
@@ -381,7 +384,7 @@ impl<C: Conduct> Connection<C> {
             mss: mss.filter(|_| !self.conduct.has(Mutation::MssNotReplayed)),
             window_scale: self.hard.scales.map(|scales| scales.peers),
             sack_permitted: self.hard.sack && syn.sack,
-            timestamps: self.echo(syn, value),
+            timestamps,
             ..self.to_local(self.hard.peers.number(self.start() - 1 + off))
         };
         actions.push(Action::Inject {

@@ -164,6 +164,24 @@ fn a_window_below_one_unit_of_the_peers_scale_is_rounded_up_and_what_exceeds_it_
 }
 
 #[test]
+fn what_is_held_makes_nothing_older_than_what_the_local_tcp_was_given() {
+    let mut trace = failed();
+    trace.recovered(7777, 9000);
+    trace.app(seg(0, 30).ack(30).win(5).ts(9002, 502));
+    trace.peer(seg(30, 10).ack(60).ts(602, 103));
+    // It was overtaken on its way.
+    assert!(
+        trace
+            .peer(seg(90, 10).ack(60).ts(601, 103))
+            .starts_with("held")
+    );
+    assert_eq!(
+        trace.peer(seg(40, 10).ack(60).ts(603, 103)),
+        "app gets 40+10 ack 20 win 1000 ts 602 9001"
+    );
+}
+
+#[test]
 fn an_acknowledgment_that_is_sent_late_is_brought_up_to_date() {
     let mut trace = Trace::live();
     trace.app(seg(0, 0).ack(0).ts(101, 501));
