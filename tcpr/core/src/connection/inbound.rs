@@ -62,12 +62,18 @@ impl<C: Conduct> Connection<C> {
                 Verdict::Drop
             }
             Phase::Live | Phase::Closing if self.exceeds_local_edge(position + payload) => {
-                self.keep(packet, counters);
-                // What the segment acknowledges must not wait for its data.
+                // What the segment acknowledges must not wait for its data, if it has any.
+                let bare = end == position;
+                if !bare {
+                    self.keep(packet, counters);
+                }
                 let window = packet.window();
                 let echo = packet.options().timestamps.map(|stamps| stamps.echo);
                 self.pass_acknowledgment(acknowledged, window, echo, actions);
                 self.lowered = true;
+                if bare {
+                    return Verdict::Drop;
+                }
                 if again {
                     // The local TCP does not see it, so it cannot answer.
                     self.tell(actions);

@@ -164,6 +164,23 @@ fn a_window_below_one_unit_of_the_peers_scale_is_rounded_up_and_what_exceeds_it_
 }
 
 #[test]
+fn a_bare_acknowledgment_beyond_the_local_edge_is_passed_on_and_not_held() {
+    let mut trace = failed();
+    trace.recovered(7777, 9000);
+    // Room for 20 octets, where the peer was promised more.
+    trace.app(seg(0, 30).ack(30).win(5).ts(9002, 502));
+    assert_eq!(
+        trace.peer(seg(90, 0).ack(60).ts(601, 103)),
+        "dropped; acked 60; app is sent 30+0 ack 20 win 1000 ts 502 9001"
+    );
+    assert_eq!(
+        trace.peer(seg(30, 20).ack(60).ts(602, 103)),
+        "app gets 30+20 ack 20 win 1000 ts 602 9001",
+        "nothing is held that makes this older"
+    );
+}
+
+#[test]
 fn what_is_held_makes_nothing_older_than_what_the_local_tcp_was_given() {
     let mut trace = failed();
     trace.recovered(7777, 9000);
