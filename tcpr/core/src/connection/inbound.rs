@@ -231,12 +231,13 @@ impl<C: Conduct> Connection<C> {
             echo: self.inside_echo(echo),
         });
         self.give(timestamps);
+        let ack = self.clamped(acknowledged);
         actions.push(Action::Inject {
             direction: Direction::Inbound,
             segment: Segment {
-                acknowledgment: self.inside_number(self.clamped(acknowledged)),
+                acknowledgment: self.inside_number(ack),
                 flags: Flags::ACK,
-                window,
+                window: self.narrowed(window, ack - acknowledged),
                 timestamps,
                 ..self.to_local(self.hard.peers.number(self.received))
             },
@@ -250,6 +251,12 @@ impl<C: Conduct> Connection<C> {
             true => acknowledged,
             false => acknowledged.clamp(self.base, self.inside),
         }
+    }
+
+    /// The peer's window, begun so much later: its right edge stays where it is.
+    fn narrowed(&self, window: u16, raised: i64) -> u16 {
+        let window = i64::from(window) - (raised.max(0) >> self.scales().1);
+        u16::try_from(window.max(0)).unwrap_or(u16::MAX)
     }
 
     /// The local TCP's own number of a position of our stream.
@@ -274,9 +281,7 @@ impl<C: Conduct> Connection<C> {
                 edited = true;
             }
             if ack > acknowledged {
-                let shift = self.scales().1;
-                let window = i64::from(packet.window()) - ((ack - acknowledged) >> shift);
-                packet.set_window(u16::try_from(window.max(0)).unwrap_or(u16::MAX));
+                packet.set_window(self.narrowed(packet.window(), ack - acknowledged));
                 edited = true;
             }
         }

@@ -181,6 +181,18 @@ fn a_bare_acknowledgment_beyond_the_local_edge_is_passed_on_and_not_held() {
 }
 
 #[test]
+fn an_acknowledgment_passed_on_for_what_is_held_does_not_widen_the_window() {
+    let mut trace = failed();
+    trace.recovered(7777, 9000);
+    trace.app(seg(0, 30).ack(30).win(5).ts(9002, 502));
+    // Late: it acknowledges 20 octets less than the new local TCP began with.
+    assert_eq!(
+        trace.peer(seg(90, 10).ack(20).ts(601, 103)),
+        "held; app is sent 30+0 ack 0 win 995 ts 601 9001; replay until 50"
+    );
+}
+
+#[test]
 fn what_is_held_makes_nothing_older_than_what_the_local_tcp_was_given() {
     let mut trace = failed();
     trace.recovered(7777, 9000);
