@@ -139,7 +139,9 @@ impl<C: Conduct> Connection<C> {
                 .hard
                 .peers
                 .position(self.received, packet.acknowledgment());
-            ack <= self.seen.max(self.received)
+            // What came behind a hole before TCPR was lost is within the local TCP's window.
+            let unseen = if self.resumed { self.edge } else { i64::MIN };
+            ack <= self.seen.max(self.received).max(unseen)
         };
         position >= lowest && end <= highest && acknowledges
     }

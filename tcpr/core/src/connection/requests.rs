@@ -56,10 +56,14 @@ impl<C: Conduct> Connection<C> {
             });
         }
         let received = self.seen.max(self.local_ack);
-        let known = if self.heard_peer || self.heard_local {
-            received
-        } else {
-            received + FAR
+        let known = match (self.heard_local, self.resumed) {
+            // What a local TCP that lives on had received before TCPR was lost only its own word
+            // tells: the peer's segments may be late. Nor does it tell what lies behind a hole, but
+            // that is within its window.
+            (false, true) => received + FAR,
+            (true, true) => received.max(self.edge),
+            (false, false) if !self.heard_peer => received + FAR,
+            (_, false) => received,
         };
         if offset as i64 > known || offset > i64::MAX as u64 {
             return Err(Refusal::CheckpointBeyondInput {

@@ -175,6 +175,40 @@ fn tcpr_that_was_lost_learns_from_the_peer_what_timestamps_it_was_told() {
 }
 
 #[test]
+fn a_late_segment_does_not_tell_a_new_tcpr_how_much_the_local_tcp_has_received() {
+    let known = busy();
+    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    trace.hard = Some(hard);
+    trace.peer(seg(30, 5).ack(40).ts(502, 102));
+    assert_eq!(
+        trace.checkpoint(50),
+        "ok",
+        "it was delivered before TCPR was lost"
+    );
+    // Windows are in units of 4 octets. What came behind a hole is within the window.
+    trace.app(seg(100, 0).ack(50).win(100).ts(103, 502));
+    assert!(trace.checkpoint(451).starts_with("refused"));
+    assert!(trace.checkpoint(450).starts_with("ok"));
+}
+
+#[test]
+fn what_the_local_tcp_had_behind_a_hole_when_tcpr_was_lost_it_may_acknowledge() {
+    let known = busy();
+    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    trace.app(seg(100, 0).ack(50).win(1000).ts(103, 502));
+    trace.peer(seg(50, 10).ack(40).ts(503, 103));
+    // It had 60 to 80 already.
+    assert_eq!(
+        trace.app(seg(100, 5).ack(80).win(1000).ts(104, 503)),
+        "peer gets 100+5 ack 30 win 1012 ts 104 503"
+    );
+}
+
+#[test]
 fn a_new_tcpr_does_not_take_what_an_old_local_tcp_has_sent_for_the_present_ones() {
     let mut known = failed();
     known.recovered(7777, 9000);
