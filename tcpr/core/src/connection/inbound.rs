@@ -32,7 +32,7 @@ impl<C: Conduct> Connection<C> {
         if flags.contains(Flags::SYN) {
             return self.inbound_syn(position, packet, actions);
         }
-        let acknowledged = self.hear_peer(packet, actions);
+        let acknowledged = self.hear_peer(now, packet, actions);
         self.answer_asked(now, packet, actions, counters);
         let payload = packet.payload_len() as i64;
         let fin = flags.contains(Flags::FIN);
@@ -114,7 +114,7 @@ impl<C: Conduct> Connection<C> {
     }
 
     /// Learns what the peer acknowledges and offers. Gives the position that it acknowledges.
-    fn hear_peer(&mut self, packet: &Packet<'_>, actions: &mut Actions) -> i64 {
+    fn hear_peer(&mut self, now: Duration, packet: &Packet<'_>, actions: &mut Actions) -> i64 {
         if !packet.flags().contains(Flags::ACK) {
             return self.acked;
         }
@@ -142,6 +142,7 @@ impl<C: Conduct> Connection<C> {
         }
         let before = self.output_acked();
         self.acked = ack;
+        self.recall_fin(now);
         self.peer_window = u32::from(packet.window()) << self.scales().1;
         self.peer_edge = self.peer_edge.max(ack + i64::from(self.peer_window));
         let offset = self.output_acked();
@@ -150,6 +151,19 @@ impl<C: Conduct> Connection<C> {
             actions.push(Action::Acked { flow, offset });
         }
         ack
+    }
+
+    /// TCPR was lost after the application's FIN had gone: that the peer acknowledges it says so. It
+    /// may never be seen here again.
+    fn recall_fin(&mut self, now: Duration) {
+        let unseen = self.meant.filter(|_| self.fin.is_none());
+        let Some(end) = unseen.filter(|&end| self.acked > end) else {
+            return;
+        };
+        self.fin = Some(end);
+        if self.phase == Phase::Live {
+            self.enter(now, Phase::Closing);
+        }
     }
 
     /// TCPR was lost, and with it the TSval last told to the peer: the peer's echo is the latest that

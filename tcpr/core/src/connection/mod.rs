@@ -54,6 +54,9 @@ pub(crate) struct Connection<C> {
     acked: i64,
     /// Position of the application's FIN, once it was sent.
     fin: Option<i64>,
+    /// Where the application has meant its FIN to be before TCPR was lost, or before it recovered:
+    /// whether it was sent then need not be known.
+    meant: Option<i64>,
     /// The peer's window, in octets, as it was last told.
     peer_window: u32,
     /// The furthest right edge that the peer has offered.
@@ -144,6 +147,7 @@ impl<C: Conduct> Connection<C> {
             inside: acked,
             acked,
             fin: None,
+            meant: hard.done_writing.map(|end| end as i64),
             peer_window: 0,
             peer_edge: acked,
             seen: checkpoint,

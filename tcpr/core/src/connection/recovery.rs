@@ -81,7 +81,8 @@ impl<C: Conduct> Connection<C> {
         self.hard.inside_port = theirs.inside_port;
         self.hard.peer_fin = self.hard.peer_fin.or(theirs.peer_fin);
         // The application closes again, if it wants to (Surton 2014, 4.2 "Recovering after closing").
-        self.fin = self.fin.or(theirs.done_writing.map(|end| end as i64));
+        self.meant = theirs.done_writing.map(|end| end as i64);
+        self.fin = self.fin.or(self.meant);
         if !self.conduct.has(Mutation::DoneWritingNotCleared) {
             self.hard.done_writing = None;
         }

@@ -229,6 +229,28 @@ fn a_new_tcpr_does_not_take_what_an_old_local_tcp_has_sent_for_the_present_ones(
 }
 
 #[test]
+fn tcpr_that_was_lost_after_the_fin_learns_of_it_from_the_peer() {
+    let mut known = Trace::live();
+    known.done_writing(10);
+    known.app(seg(0, 10).ack(0).flags("F").ts(101, 501));
+    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    trace.hard = Some(hard);
+    assert_eq!(
+        trace.peer(seg(0, 0).ack(11).ts(502, 101)),
+        "app gets 0+0 ack 11 win 1000 ts 502 101; acked 10",
+        "the FIN is no output"
+    );
+    trace.peer(seg(0, 0).ack(11).flags("F").ts(503, 101));
+    trace.app(seg(11, 0).ack(1).ts(102, 503));
+    assert!(
+        trace.checkpoint(1).ends_with("closed Finished"),
+        "it need not be sent again for the connection to end"
+    );
+}
+
+#[test]
 fn tcpr_that_was_lost_takes_any_timestamp_of_the_peer_rather_than_none() {
     let known = busy();
     let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
@@ -243,6 +265,25 @@ fn tcpr_that_was_lost_takes_any_timestamp_of_the_peer_rather_than_none() {
     trace.inside = 7777;
     let said = trace.app(syn());
     assert!(said.ends_with("ts 3000000000 9000"), "{said}");
+}
+
+#[test]
+fn what_is_acknowledged_beyond_the_end_of_the_output_was_the_fin() {
+    let mut known = Trace::live();
+    known.done_writing(10);
+    known.app(seg(0, 10).ack(0).flags("F").ts(101, 501));
+    known.app(seg(11, 0).ack(0).flags("R"));
+    known.recovered(7777, 9000);
+    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    assert_eq!(hard.done_writing, None, "not announced again yet");
+    let mut trace = Trace::new();
+    trace.inside = 7777;
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    trace.hard = Some(hard);
+    trace.app(seg(0, 10).ack(0).ts(9001, 501));
+    trace.peer(seg(0, 0).ack(11).ts(502, 102));
+    assert!(trace.done_writing(9).starts_with("refused"));
+    assert_eq!(trace.done_writing(10), "ok");
 }
 
 #[test]
@@ -263,6 +304,29 @@ fn a_late_echo_is_made_up_for_when_the_peer_echoes_what_it_had_been_told() {
         trace.app(seg(0, 5).ack(55).ts(9001, 701)),
         "peer gets 60+5 ack 30 win 1006 ts 150 701"
     );
+}
+
+#[test]
+fn a_fin_that_a_late_answer_does_not_acknowledge_is_known_when_the_peer_acknowledges_it() {
+    let mut known = Trace::live();
+    known.done_writing(10);
+    known.app(seg(0, 10).ack(0).flags("F").ts(101, 501));
+    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    hard.incarnation = 1;
+    let mut trace = Trace::new();
+    trace.recover_as(hard);
+    trace.hard = Some(hard);
+    // Sent before the FIN had come.
+    trace.peer(seg(0, 0).ack(10).ts(502, 101));
+    assert!(
+        trace
+            .peer(seg(0, 0).ack(11).ts(503, 101))
+            .ends_with("dropped")
+    );
+    trace.inside = 7777;
+    trace.app(syn());
+    trace.app(seg(0, 0).ack(0).ts(9001, 503));
+    assert_eq!(trace.done_writing(10), "ok");
 }
 
 #[test]
