@@ -44,6 +44,8 @@ impl<C: Conduct> Connection<C> {
                 current: self.hard.incarnation,
             });
         }
+        // The peer's FIN may have passed before TCPR was lost: only the application has seen it.
+        self.hard.peer_fin = self.hard.peer_fin.or(hard.peer_fin);
         self.register()
     }
 

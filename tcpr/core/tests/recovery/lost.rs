@@ -229,6 +229,26 @@ fn a_new_tcpr_does_not_take_what_an_old_local_tcp_has_sent_for_the_present_ones(
 }
 
 #[test]
+fn the_application_can_tell_a_new_tcpr_that_the_peers_fin_has_passed() {
+    let mut known = Trace::live();
+    known.done_writing(0);
+    known.app(seg(0, 0).ack(0).flags("F").ts(101, 501));
+    known.peer(seg(0, 0).ack(0).flags("F").ts(502, 100));
+    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    hard.peer_fin = None;
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    trace.app(seg(1, 0).ack(1).ts(102, 502));
+    // It reads to the end, and says so.
+    hard.peer_fin = Some(0);
+    assert!(trace.tcpr.resume(trace.now, hard).is_ok());
+    trace.hard = Some(hard);
+    trace.checkpoint(1);
+    let said = trace.peer(seg(1, 0).ack(1).ts(503, 101));
+    assert!(said.ends_with("closed Finished"), "{said}");
+}
+
+#[test]
 fn tcpr_that_was_lost_after_the_fin_learns_of_it_from_the_peer() {
     let mut known = Trace::live();
     known.done_writing(10);
