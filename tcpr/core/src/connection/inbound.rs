@@ -38,7 +38,8 @@ impl<C: Conduct> Connection<C> {
         let fin = flags.contains(Flags::FIN);
         let end = position + payload + i64::from(fin);
         let known = self.received;
-        let again = end <= self.seen && end > position;
+        // Also if it has grown since: TCPs put retransmissions together anew.
+        let again = position < self.seen && end > position;
         // Stacks take a segment whole that begins within their window.
         if !self.heard_local || position <= self.edge.max(self.promised) {
             self.seen = self.seen.max(end);

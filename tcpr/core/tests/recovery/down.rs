@@ -16,6 +16,16 @@ fn the_peers_fin_is_held_and_given_to_the_new_tcp() {
 }
 
 #[test]
+fn a_retransmission_that_has_grown_is_answered() {
+    let mut trace = failed();
+    assert_eq!(trace.peer(seg(50, 7).ack(40).ts(503, 102)), "held");
+    assert_eq!(
+        trace.peer(seg(50, 20).ack(40).ts(603, 102)),
+        "held; peer is sent 100+0 ack 30 win 993 ts 102 502"
+    );
+}
+
+#[test]
 fn a_new_tcp_sees_the_peers_fin_even_if_it_is_checkpointed() {
     let mut trace = busy();
     trace.peer(seg(50, 0).ack(40).flags("F").ts(503, 102));
