@@ -2,14 +2,25 @@
 
 #![forbid(unsafe_code)]
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use tcpr_verify::simulation;
 
 /// Check TCPR's core at larger bounds than the tests do
 #[derive(Debug, Parser)]
 #[command(name = "verify")]
-struct Arguments {}
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Simulate(simulation::command::Arguments),
+}
 
 fn main() -> anyhow::Result<()> {
-    let Arguments {} = Arguments::parse();
-    Ok(())
+    match Arguments::parse().command {
+        Some(Command::Simulate(arguments)) => arguments.carry_out(),
+        None => Ok(()),
+    }
 }
