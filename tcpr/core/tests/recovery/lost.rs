@@ -50,6 +50,17 @@ fn tcpr_that_was_lost_with_the_application_asks_the_peer() {
 }
 
 #[test]
+fn a_late_syn_does_not_open_a_connection_of_a_tcpr_that_was_lost() {
+    let mut trace = Trace::new();
+    trace.tcpr.quarantine(std::time::Duration::from_secs(100));
+    // Of the connection that there is: the network has doubled it.
+    trace.peer(seg(0, 0).syn().ts(500, 0));
+    assert_eq!(trace.peer(seg(0, 10).ack(0).ts(501, 100)), "dropped");
+    assert_eq!(trace.app(seg(0, 0).ack(10).ts(101, 501)), "dropped");
+    assert_eq!(trace.app(seg(0, 0).ack(10).flags("R")), "dropped");
+}
+
+#[test]
 fn a_late_answer_of_the_peer_does_not_bound_what_it_may_acknowledge() {
     let known = busy();
     let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
