@@ -17,7 +17,8 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("topologies", &[]),
     ("tcpr-core", &[]),
     ("tcpr", &["tcpr-core"]),
-    ("tcpr-cli", &["tcpr", "tcpr-core"]),
+    ("tcpr-check", &["tcpr-core"]),
+    ("tcpr-cli", &["tcpr", "tcpr-check", "tcpr-core"]),
     ("tcpr-verify", &["tcpr-core"]),
     ("results", &["topologies"]),
     ("injectors", &["topologies", "tcpr", "tcpr-cli"]),
@@ -47,6 +48,16 @@ const MUST_NOT_REACH: &[(&str, &[&str], &str)] = &[
         "tcpr-core",
         LIVE_AND_ASYNC,
         "the state machine of TCPR is driven by every dataplane, simulation and model check alike",
+    ),
+    (
+        "tcpr-check",
+        LIVE_AND_ASYNC,
+        "a trace is judged wherever it comes from, a simulation too",
+    ),
+    (
+        "tcpr-check",
+        &["tcpr-core"],
+        "what judges the core shares no code with it; its tests may",
     ),
     (
         "results",

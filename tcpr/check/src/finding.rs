@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::rule::Rule;
 use crate::settings::Settings;
@@ -33,6 +33,7 @@ pub struct Finding {
     /// Number of the packet, from 1, as Wireshark counts.
     pub packet: u64,
     /// When the packet was captured.
+    #[serde(rename = "time_s", serialize_with = "seconds")]
     pub time: Duration,
     /// Who sent it.
     pub sender: SocketAddr,
@@ -41,6 +42,10 @@ pub struct Finding {
     pub seen: String,
     /// What would be right.
     pub expected: String,
+}
+
+pub(crate) fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
 }
 
 /// How many findings of one rule, severity and sender are kept.

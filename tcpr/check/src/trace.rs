@@ -20,6 +20,7 @@ use crate::verdict::{Course, Uncounted, Verdict};
 pub struct Trace {
     settings: Settings,
     packets: u64,
+    first: Option<Duration>,
     last: Duration,
     uncounted: Uncounted,
     connections: Vec<Connection>,
@@ -34,6 +35,7 @@ impl Trace {
         Trace {
             settings,
             packets: 0,
+            first: None,
             last: Duration::ZERO,
             uncounted: Uncounted::default(),
             connections: Vec::new(),
@@ -60,6 +62,7 @@ impl Trace {
     /// The next packet, with all that is known of it.
     pub fn captured(&mut self, captured: Captured<'_>) {
         self.packets += 1;
+        self.first.get_or_insert(captured.time);
         self.last = captured.time;
         let moment = Moment {
             packet: self.packets,
@@ -166,6 +169,7 @@ impl Trace {
         }
         Verdict {
             packets: self.packets,
+            began: self.first.unwrap_or_default(),
             uncounted: self.uncounted,
             connections: self.connections.into_iter().map(Course::of).collect(),
         }

@@ -9,13 +9,16 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::connection::Connection;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, seconds};
 
 /// The verdict on a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
     /// Packets of the trace.
     pub packets: u64,
+    /// When the first of them was captured.
+    #[serde(rename = "began_s", serialize_with = "seconds")]
+    pub began: Duration,
     /// Those that were not judged.
     pub uncounted: Uncounted,
     /// Every connection, in the order in which they begin.
@@ -43,8 +46,10 @@ pub struct Course {
     /// Number of its last one.
     pub last_packet: u64,
     /// When its first packet was captured.
+    #[serde(rename = "began_s", serialize_with = "seconds")]
     pub began: Duration,
     /// From the first packet to the last.
+    #[serde(rename = "lasted_s", serialize_with = "seconds")]
     pub lasted: Duration,
     /// How it ended.
     pub ending: Ending,

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
-use tcpr_cli::{bench, nc, proxy, serve, state};
+use tcpr_cli::{bench, check, nc, proxy, serve, state};
 
 /// Recovers TCP connections after their application's own TCP has died, unnoticed by their peers.
 #[derive(Debug, Parser)]
@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Bench(bench::Options),
     /// Carry connections from one address to another; they survive the loss of this program
     Proxy(proxy::Options),
+    /// Judge a packet capture: could one TCP that never failed have sent what is in it?
+    Check(check::Options),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -2,6 +2,7 @@
 
 pub mod bed;
 pub mod bench;
+pub mod check;
 pub mod lock;
 pub mod names;
 pub mod nc;

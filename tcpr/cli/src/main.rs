@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use args::{Args, Command};
 use clap::{CommandFactory, Parser};
-use tcpr_cli::{bench, nc, proxy, serve, state};
+use tcpr_cli::{bench, check, nc, proxy, serve, state};
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
@@ -31,6 +31,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Nc(options) => nc::run(options),
         Command::Bench(options) => bench::run(options),
         Command::Proxy(options) => proxy::run(options),
+        Command::Check(options) => check::run(options),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "tcpr", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
