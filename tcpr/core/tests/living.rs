@@ -192,6 +192,22 @@ fn a_retransmission_a_keepalive_and_a_hole_get_their_answer() {
 }
 
 #[test]
+fn a_selective_acknowledgment_that_the_checkpoint_has_passed_is_erased() {
+    let overtaken = |data| {
+        let mut trace = Trace::live();
+        trace.peer(seg(0, 50).ack(0).ts(502, 100));
+        trace.peer(seg(60, 40).ack(0).ts(502, 100));
+        // While our answer waits to be judged, the hole is filled, and all is read and checkpointed.
+        trace.peer(seg(50, 10).ack(0).ts(503, 100));
+        trace.checkpoint(100);
+        trace.app(seg(0, data).ack(50).win(988).ts(102, 502).sack(60, 100))
+    };
+    // The peer would take a block before the acknowledgment for octets that came twice.
+    assert_eq!(overtaken(10), "peer gets 0+10 ack 100 win 975 ts 102 502");
+    assert_eq!(overtaken(0), "peer gets 0+0 ack 100 win 975 ts 102 502");
+}
+
+#[test]
 fn a_checkpoint_beyond_a_delayed_acknowledgment_is_told_at_once() {
     let mut trace = Trace::live();
     trace.app(seg(0, 0).ack(0).ts(101, 501));

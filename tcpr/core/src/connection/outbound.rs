@@ -89,7 +89,7 @@ impl<C: Conduct> Connection<C> {
             && !flags.contains(Flags::URG)
             && at_end
             && self.told == Some(told)
-            && packet.options().sack.is_empty();
+            && (packet.options().sack.is_empty() || self.outruns_sack(packet));
         if repeats && !spliced {
             // A repeated acknowledgment would read as a loss (RFC 5681, 2).
             if self.answers == 0 {
@@ -170,6 +170,20 @@ impl<C: Conduct> Connection<C> {
         }
     }
 
+    /// Whether the checkpoint has passed what a segment acknowledges selectively: the segment was on
+    /// its way to us meanwhile. A block before the acknowledgment would tell the peer that octets
+    /// came twice (RFC 2883, 4), and that it has sent them again in vain.
+    fn outruns_sack(&self, packet: &Packet<'_>) -> bool {
+        let told = self.checkpoint_position();
+        let peers = self.hard.peers;
+        peers.position(told, packet.acknowledgment()) < told
+            && packet
+                .options()
+                .sack
+                .iter()
+                .any(|&(left, _)| peers.position(told, left) <= told)
+    }
+
     /// Puts into the packet what the peer is to see.
     fn edit_outbound(
         &mut self,
@@ -186,6 +200,10 @@ impl<C: Conduct> Connection<C> {
         }
         if packet.flags() != flags {
             packet.set_flags(flags);
+            edited = true;
+        }
+        if self.outruns_sack(packet) {
+            packet.erase_sack();
             edited = true;
         }
         if flags.contains(Flags::ACK) {
