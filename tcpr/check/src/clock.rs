@@ -13,7 +13,9 @@ use crate::segment::Segment;
 /// What is known of a clock.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
-    pub(crate) first: Option<u32>,
+    earliest: Option<u32>,
+    latest: Option<u32>,
+    /// The latest that came with an acknowledgment: with the lowest of these.
     newest: Option<Reading>,
     /// At the highest acknowledgment: with the earliest timestamp that it came with.
     highest: Option<Reading>,
@@ -32,13 +34,19 @@ pub(crate) fn later(one: u32, other: u32) -> bool {
 }
 
 impl Clock {
-    pub(crate) fn newest(&self) -> Option<u32> {
-        self.newest.map(|reading| reading.tsval)
+    /// Takes a timestamp into account that comes with no acknowledgment.
+    fn begin(&mut self, tsval: u32) {
+        if self.earliest.is_none_or(|earliest| later(earliest, tsval)) {
+            self.earliest = Some(tsval);
+        }
+        if self.latest.is_none_or(|latest| later(tsval, latest)) {
+            self.latest = Some(tsval);
+        }
     }
 
     /// Takes a reading with an acknowledgment into account.
     fn read(&mut self, now: Reading) {
-        self.first.get_or_insert(now.tsval);
+        self.begin(now.tsval);
         self.newest = match self.newest {
             Some(newest) if later(newest.tsval, now.tsval) => Some(newest),
             Some(newest) if newest.tsval == now.tsval => Some(Reading {
@@ -114,30 +122,27 @@ pub(crate) fn judge(
             acknowledgment,
         }),
         // A first SYN.
-        None => _ = sender.clock.first.get_or_insert(tsval),
+        None => sender.clock.begin(tsval),
     }
 }
 
 fn judge_echo(receiver: &Half, tsecr: u32, judge: &mut Judge<'_>) {
-    let (Some(first), Some(newest)) = (
-        receiver.clock.first,
-        receiver.clock.newest().or(receiver.clock.first),
-    ) else {
+    let (Some(earliest), Some(latest)) = (receiver.clock.earliest, receiver.clock.latest) else {
         return;
     };
-    if later(tsecr, newest) {
+    if later(tsecr, latest) {
         judge.unless_missing(
             Rule::EchoUnsent,
-            true,
+            receiver.has_begun(),
             format!("TSecr {tsecr}"),
-            format!("{newest} or earlier, the latest TSval of the other end"),
+            format!("{latest} or earlier, the latest TSval of the other end"),
         );
-    } else if later(first, tsecr) && receiver.has_begun() && tsecr != 0 {
-        judge.unless_missing(
+    } else if later(earliest, tsecr) && receiver.has_begun() && tsecr != 0 {
+        // A SYN may have been sent before the trace begins.
+        judge.note(
             Rule::EchoUnsent,
-            true,
             format!("TSecr {tsecr}"),
-            format!("{first} or later, the TSval of the other end's SYN"),
+            format!("{earliest} or later, the first TSval of the other end in the trace"),
         );
     }
 }

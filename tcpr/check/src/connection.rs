@@ -200,7 +200,7 @@ impl Connection {
                 judge.moment = since;
                 judge.note(
                     Rule::Unacknowledged,
-                    format!("octets up to {} sent to it", told(receiver.data_end - 1)),
+                    format!("octets up to {} sent to it", told(receiver.end - 1)),
                     "their acknowledgment, before the trace ends".to_owned(),
                 );
             }
@@ -230,7 +230,7 @@ fn judge_silence(receiver: &Half, judge: &mut Judge<'_>) {
 
 /// Keeps count of who waits for whom, behind a packet of `sender`.
 fn wait(sender: &mut Half, receiver: &mut Half, moment: Moment) {
-    let waits = |half: &Half, other: &Half| half.data_end > other.acknowledged.unwrap_or(0);
+    let waits = |half: &Half, other: &Half| half.data_end > other.acknowledged.or(Some(0));
     receiver.waiting = waits(receiver, sender).then_some(moment);
     if receiver.waiting.is_none() {
         receiver.outstanding = None;

@@ -67,8 +67,8 @@ pub(crate) struct Half {
     pub(crate) sent: Ranges,
     /// Behind the highest of them.
     pub(crate) end: i64,
-    /// Behind the highest position of data.
-    pub(crate) data_end: i64,
+    /// Behind the highest position of data, if there was any.
+    pub(crate) data_end: Option<i64>,
     pub(crate) fin: Option<i64>,
     pub(crate) content: Content,
     pub(crate) reset: Option<Reset>,
@@ -103,7 +103,7 @@ impl Half {
             octets: 0,
             sent: Ranges::default(),
             end: 0,
-            data_end: 0,
+            data_end: None,
             fin: None,
             content: Content::default(),
             reset: None,

@@ -46,8 +46,8 @@ pub(crate) enum Fit {
 
 /// How far before the first number in the trace a SYN that comes late may lie.
 const LATE: i64 = 1 << 16;
-/// How far behind or ahead the last segments of a connection that has ended may lie.
-const LINGERING: i64 = 1 << 24;
+/// How far from where both ends stand segments of the same connection may lie.
+const LINGERING: i64 = 1 << 20;
 /// Whether a silence of this length tells that it is another connection.
 pub(crate) const FORGOTTEN: Duration = Duration::from_secs(120);
 
@@ -59,13 +59,7 @@ impl Connection {
             return Fit::Here;
         }
         if !segment.syn {
-            // The beginning of another may be missing, but only if packets can be.
-            let near = |half: &Half, number| match half.look(number) {
-                Some(position) => (position - half.end).abs() < LINGERING,
-                None => !half.is_known(),
-            };
-            let belongs = near(sender, segment.sequence) && near(receiver, segment.acknowledgment);
-            return match self.is_over() && !complete && segment.ack && !belongs {
+            return match !complete && segment.ack && self.has_jumped(sender, receiver, segment) {
                 true => Fit::Another,
                 false => Fit::Here,
             };
@@ -88,6 +82,23 @@ impl Connection {
             (true, _) => Fit::Here,
             (false, true) => Fit::Another,
             (false, false) => Fit::Intrudes,
+        }
+    }
+}
+
+impl Connection {
+    /// Whether a segment has numbers of another connection, whose beginning is missing from the trace:
+    /// behind the end of this one one of them is enough, else that is missing too.
+    fn has_jumped(&self, sender: &Half, receiver: &Half, segment: &Segment<'_>) -> bool {
+        let far = |half: &Half, number| match half.look(number) {
+            Some(position) => (position - half.end).abs() > LINGERING,
+            None => half.is_known(),
+        };
+        let sequence = far(sender, segment.sequence);
+        let acknowledgment = far(receiver, segment.acknowledgment);
+        match self.is_over() {
+            true => sequence || acknowledgment,
+            false => sequence && acknowledgment,
         }
     }
 }

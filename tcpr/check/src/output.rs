@@ -57,7 +57,7 @@ pub(crate) fn judge(
     sender.sent.insert(position, behind);
     sender.end = sender.end.max(behind);
     if segment.payload_len > 0 {
-        sender.data_end = sender.data_end.max(end);
+        sender.data_end = sender.data_end.max(Some(end));
     }
 }
 
@@ -124,14 +124,11 @@ fn judge_end(sender: &mut Half, segment: &Segment<'_>, end: i64, judge: &mut Jud
         ),
         Some(_) => {}
         None => {
-            if end < sender.data_end {
+            if let Some(data_end) = sender.data_end.filter(|data_end| end < *data_end) {
                 judge.violation(
                     Rule::BeyondFin,
                     format!("a FIN at {}", told(end)),
-                    format!(
-                        "behind {}, which was sent before",
-                        told(sender.data_end - 1)
-                    ),
+                    format!("behind {}, which was sent before", told(data_end - 1)),
                 );
             }
             sender.fin = Some(end);

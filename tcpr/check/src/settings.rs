@@ -23,7 +23,8 @@ pub enum Place {
 pub struct Settings {
     /// Where it was captured.
     pub place: Place,
-    /// No packet that passed is missing from the trace.
+    /// No packet that passed is missing from the trace; a connection whose SYN is in it is in it from
+    /// its very beginning on.
     pub complete: bool,
     /// On the way from the far end to the place of the capture no packet overtakes another.
     pub in_order: bool,

@@ -6,6 +6,7 @@ pub(crate) mod channel;
 pub(crate) mod kernel;
 pub(crate) mod octets;
 pub(crate) mod peer;
+pub(crate) mod recording;
 pub(crate) mod trial;
 
 use std::io::Read;

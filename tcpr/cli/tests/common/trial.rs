@@ -4,7 +4,7 @@
 use std::fs::Permissions;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use super::application::{Job, Progress, Role, set_initial};
 use super::kernel::Counters;
 use super::octets::{Sum, from_application, from_peer};
 use super::peer::{Controls, Peer, Totals};
+use super::recording::Recording;
 use super::{program, wait_for};
 
 const APP_PORT: u16 = 5000;
@@ -75,6 +76,8 @@ pub(crate) struct Setup {
     pub(crate) silent: bool,
     /// The peer begins without reading.
     pub(crate) deaf: bool,
+    /// What passes at the peer's host is recorded into this file.
+    pub(crate) recorded: Option<&'static str>,
 }
 
 impl Default for Setup {
@@ -96,6 +99,7 @@ impl Default for Setup {
             quota: 0,
             silent: false,
             deaf: false,
+            recorded: None,
         }
     }
 }
@@ -119,6 +123,7 @@ pub(crate) struct Trial {
     pub(crate) job: Job,
     application: Throwaway,
     pub(crate) peer: Peer,
+    pub(crate) recording: Option<Recording>,
     random: StdRng,
     kills: u32,
 }
@@ -180,6 +185,9 @@ impl Trial {
             attempts: 1,
             unregistered: setup.unregistered,
         };
+        let recording = setup
+            .recorded
+            .map(|path| Recording::start(peer, Path::new(path)));
         let (application, stream) = open(&job, &setup, app, peer);
         let controls = Controls::default();
         controls.quota.store(setup.quota, Relaxed);
@@ -199,6 +207,7 @@ impl Trial {
             job,
             application,
             peer,
+            recording,
             random: StdRng::seed_from_u64(seed),
             kills: 0,
             setup,
