@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tcpr_check::{Captured, Settings, Trace, Way};
+use tcpr_check::{Captured, Rule, Settings, Trace, Way};
 
 use crate::script::packets::build;
 use crate::script::{ALL, ANY, Script, seg};
@@ -117,5 +117,16 @@ fn octets_of_any_kind_are_read_without_a_panic() {
             trace.packet(Duration::ZERO, &whole);
             assert_eq!(trace.finish().packets, 2);
         }
+    }
+}
+
+#[test]
+fn every_rule_is_explained_where_users_look() {
+    let text = include_str!("../../../../docs/check.md");
+    for rule in Rule::ALL {
+        let row = format!("| `{rule}` | ");
+        let explained = text.lines().find(|line| line.starts_with(&row));
+        let explained = explained.unwrap_or_else(|| panic!("{rule} is missing from docs/check.md"));
+        assert!(explained.contains(rule.clause()), "{explained}");
     }
 }

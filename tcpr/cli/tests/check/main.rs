@@ -8,9 +8,10 @@ mod common;
 mod files;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::thread;
 
 use common::application::{self, Role};
 use common::recording::Recording;
@@ -159,5 +160,46 @@ fn without_tcpr_the_peer_sees_a_reset_and_another_connection() {
         let endings: Vec<_> = courses.iter().map(|course| &course["ending"]).collect();
         let by_us = courses[0]["ends"][0]["address"].clone();
         assert_eq!(endings, [&json!({ "reset": by_us }), &json!("closed")]);
+    });
+}
+
+#[test]
+fn plain_tcp_that_loses_many_segments_is_clean() {
+    in_bed(test_name!(), || {
+        let wire = Wire {
+            loss_permille: 20,
+            ..wire()
+        };
+        let pair = bed::pair(&wire).unwrap();
+        let recording = Recording::start(&pair.peer, Path::new(CAPTURE));
+        let remote = SocketAddr::new(pair.peer.v4(), 6000);
+        let listener = pair.peer.run(|| TcpListener::bind(remote).unwrap());
+        let ours = pair.app.run(|| TcpStream::connect(remote).unwrap());
+        let (peers, _) = listener.accept().unwrap();
+        let octets: Vec<u8> = (0..4_000_000_u32).map(|at| (at % 251) as u8).collect();
+        thread::scope(|scope| {
+            for stream in [&ours, &peers] {
+                let (mut writer, mut reader) = (stream, stream);
+                let octets = &octets;
+                scope.spawn(move || {
+                    writer.write_all(octets).unwrap();
+                    writer.shutdown(Shutdown::Write).unwrap();
+                });
+                scope.spawn(move || {
+                    let mut heard = Vec::new();
+                    reader.read_to_end(&mut heard).unwrap();
+                    assert!(&heard == octets);
+                });
+            }
+        });
+        let file = recording.stop();
+        let at = remote.ip().to_string();
+        let (verdict, code) = verdict(&file, &["--at", &at, "--complete"]);
+        assert_eq!(code, Some(0), "{verdict:#}");
+        let course = &verdict["verdict"]["connections"][0];
+        let sent: u64 = (0..2)
+            .map(|end| course["ends"][end]["octets"].as_u64().unwrap())
+            .sum();
+        assert!(sent > 8_000_000, "nothing was sent again: {sent}");
     });
 }
