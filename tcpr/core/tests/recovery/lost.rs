@@ -143,6 +143,21 @@ fn tcpr_that_was_lost_while_the_application_lives_goes_on_with_its_hard_state() 
 }
 
 #[test]
+fn tcpr_that_was_lost_believes_a_checkpoint_of_what_it_has_not_seen_until_it_hears_the_local_tcp() {
+    // The peer has sent 50 octets before TCPR was lost.
+    let known = busy();
+    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    // It sends some of them again, for their acknowledgment is missing.
+    trace.peer(seg(30, 10).ack(40).ts(700, 102));
+    assert_eq!(trace.checkpoint(45), "ok");
+    trace.app(seg(100, 0).ack(50).win(988).ts(110, 502));
+    assert!(trace.checkpoint(50).starts_with("ok"));
+    assert!(trace.checkpoint(51).starts_with("refused: checkpoint 51"));
+}
+
+#[test]
 fn tcpr_that_was_lost_learns_from_the_peer_what_timestamps_it_was_told() {
     let known = busy();
     let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
