@@ -45,8 +45,8 @@ pub struct Hard {
     pub timestamps: bool,
     /// What is subtracted, modulo 2^32, from the local TCP's TSval before the peer sees it.
     pub timestamp_offset: u32,
-    /// A TSval that the peer was told. May lag behind the last one by less than 2^31 (RFC 7323,
-    /// 5.5: 24.8 days of a clock of 1 ms).
+    /// A TSval that the peer was told. May lag behind the last one by less than 2^31 - 2^24 (RFC 7323,
+    /// 5.5: 24.6 days of a clock of 1 ms).
     #[cfg_attr(feature = "serde", serde(default))]
     pub tsval: u32,
     /// Whether explicit congestion notification is in use (RFC 3168).

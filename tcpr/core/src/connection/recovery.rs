@@ -20,6 +20,9 @@ use crate::{Conduct, Hard, Mutation, Recovery};
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// A peer that has not answered for this long is given up.
 const ASK_AT_MOST: Duration = Duration::from_secs(10);
+/// How far ahead of a TSval that the peer was told a question's lies: nearly as far as can be told from
+/// behind (RFC 7323, 5.2). The rest is for a peer that was told that one and has not taken it.
+const AHEAD: u32 = i32::MAX as u32 - (1 << 24);
 
 /// A recovery under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -135,8 +138,8 @@ impl<C: Conduct> Connection<C> {
     /// with an acknowledgment. Unlike a SYN's, that answer is not rationed (RFC 5961, 7).
     ///
     /// The TSval that it was told last is not known, and an older one would fail its test: it
-    /// answers that too (RFC 7323, 5.3, R1), and counts an old duplicate. So it gets the latest
-    /// that is not yet old. It keeps none of a segment outside of its window (R3).
+    /// answers that too (RFC 7323, 5.3, R1), and counts an old duplicate. So it gets one of the
+    /// latest that are not yet old. It keeps none of a segment outside of its window (R3).
     fn ask(&mut self, now: Duration, since: Duration, wait: Duration, actions: &mut Actions) {
         let asked = Asked {
             since,
@@ -146,7 +149,7 @@ impl<C: Conduct> Connection<C> {
         if let Some(splice) = &mut self.recovery {
             splice.asked = Some(asked);
         }
-        let latest = self.hard().tsval.wrapping_add(i32::MAX as u32);
+        let latest = self.hard().tsval.wrapping_add(AHEAD);
         let timestamps = self.hard.timestamps.then(|| Timestamps {
             value: latest,
             echo: self.peer_tsval.unwrap_or(0),

@@ -26,14 +26,17 @@ fn tcpr_that_was_lost_with_the_application_asks_the_peer() {
     );
     let far = 40_i64 + (1 << 31);
     let wrapped = i64::from(((far as u32).wrapping_add(1)) as i32) - 1;
+    let asked = 102 + i32::MAX as u32 - (1 << 24);
     assert_eq!(
         trace.recover_as(hard),
-        format!(
-            "asks the peer; peer is sent {wrapped}+1 ack 30 win 0 ts {} 0",
-            102 + i32::MAX as u32
-        ),
+        format!("asks the peer; peer is sent {wrapped}+1 ack 30 win 0 ts {asked} 0"),
         "one octet far outside of its window, and not older than what was told since the record"
     );
+    // Nor is it old to a peer that takes timestamps of segments in order only (RFC 7323, 4.3), and
+    // had not taken that of the record.
+    for taken in [102_u32, 101, 102_u32.wrapping_sub(1_000_000)] {
+        assert!(taken.wrapping_sub(asked) as i32 <= 0, "{taken}");
+    }
     trace.hard = Some(hard);
     trace.inside = 7777;
     assert_eq!(trace.app(syn()), "dropped", "too early: it is kept");
