@@ -203,6 +203,9 @@ impl Bench {
     }
 }
 
+/// A mutation, what happens, and what is found.
+type Case<'a> = (Mutation, &'a dyn Fn(&mut Bench), &'static str);
+
 fn rules(mutation: Option<Mutation>, course: impl Fn(&mut Bench)) -> String {
     let mut bench = Bench::live(mutation);
     course(&mut bench);
@@ -224,7 +227,7 @@ fn the_core_as_it_ships_breaks_no_rule() {
 fn the_rule_that_each_mutation_breaks_is_named() {
     let reset = |bench: &mut Bench| bench.one_recovery(Death::Reset);
     let fin = |bench: &mut Bench| bench.one_recovery(Death::Fin);
-    let courses: [(Mutation, &dyn Fn(&mut Bench), &str); 12] = [
+    let courses: [Case<'_>; 12] = [
         (
             Mutation::AcknowledgmentNotDelayed,
             &reset,

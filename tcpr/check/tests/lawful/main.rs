@@ -20,7 +20,7 @@ fn spot() -> impl Strategy<Value = Spot> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 1500,
+        cases: 400,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
