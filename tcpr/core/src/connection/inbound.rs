@@ -6,7 +6,7 @@
 
 use core::time::Duration;
 
-use super::{Connection, FAR, SILENCE, later};
+use super::{Connection, FAR, SILENCE, UNTAKEN, later};
 use crate::action::{Action, Actions, Direction, Ending, Verdict};
 use crate::counters::Counters;
 use crate::packet::{Flags, IcmpError, Packet, Segment, Timestamps};
@@ -169,6 +169,7 @@ impl<C: Conduct> Connection<C> {
 
     /// TCPR was lost, and with it the TSval last told to the peer: the peer's echo is the latest that
     /// it has taken (RFC 7323, 4.3). One of a segment that was long on its way is an earlier one.
+    /// It was told later ones since, if the local TCP is lost too; one that lives goes on with its own.
     fn hear_echo(&mut self, packet: &Packet<'_>) {
         let Some(Timestamps { value, echo }) = packet.options().timestamps else {
             return;
@@ -181,7 +182,8 @@ impl<C: Conduct> Connection<C> {
             None => true,
         };
         if newer {
-            self.told_tsval = Some(echo);
+            let untaken = if self.resumed { 0 } else { UNTAKEN };
+            self.told_tsval = Some(echo.wrapping_add(untaken));
         }
     }
 

@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 
-use super::Connection;
+use super::{Connection, UNTAKEN};
 use crate::action::{Action, Actions, Direction, Refusal, SynOption, Verdict};
 use crate::counters::Counters;
 use crate::handshake::{Syn, default_mss};
@@ -329,7 +329,11 @@ impl<C: Conduct> Connection<C> {
             scales.inside = scale;
         }
         if let (true, Some(timestamp)) = (self.hard.timestamps, syn.timestamp) {
-            let told = self.told_tsval.unwrap_or(timestamp);
+            let mut told = self.told_tsval.unwrap_or(timestamp);
+            if self.resumed && !self.heard_local {
+                // It has outlived TCPR and died without a word, and TCPR knows of it by echoes alone.
+                told = told.wrapping_add(UNTAKEN);
+            }
             self.hard.timestamp_offset = timestamp.wrapping_sub(told);
             self.syn_tsval = Some(timestamp);
             self.lowered = self.held_tsval.is_some();

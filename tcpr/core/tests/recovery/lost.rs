@@ -48,7 +48,8 @@ fn tcpr_that_was_lost_with_the_application_asks_the_peer() {
     );
     assert_eq!(
         trace.app(seg(0, 5).ack(30).ts(9001, 800)),
-        "peer gets 95+5 ack 30 win 1000 ts 103 800; spliced"
+        "peer gets 95+5 ack 30 win 1000 ts 1103 800; spliced",
+        "segments that the peer has not taken the timestamps of had later ones than 102"
     );
 }
 
@@ -198,7 +199,7 @@ fn tcpr_that_was_lost_learns_from_the_peer_what_timestamps_it_was_told() {
     trace.app(syn());
     let said = trace.app(seg(0, 5).ack(40).ts(9001, 700));
     assert!(
-        said.starts_with("peer gets 60+5 ack 40 win 1000 ts 211 700"),
+        said.starts_with("peer gets 60+5 ack 40 win 1000 ts 1211 700"),
         "{said}"
     );
 }
