@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::connection::Connection;
 use crate::finding::{Finding, Severity, seconds};
+use crate::half::Half;
 
 /// The verdict on a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -126,12 +127,16 @@ impl Course {
             .filter(|h| h.reset.is_some())
             .collect();
         resets.sort_by_key(|half| half.reset.map(|reset| reset.moment.packet));
+        let [one, other] = &connection.halves;
+        let closed =
+            |half: &Half, other: &Half| half.fin.is_some() && other.acknowledged > half.fin;
         let ending = match resets.first() {
+            // A late segment may be answered by a reset then.
+            _ if closed(one, other) && closed(other, one) => Ending::Closed,
             Some(half) => Ending::Reset(half.address),
             None if connection.is_over() => Ending::Closed,
             None => Ending::Open,
         };
-        let [one, other] = &connection.halves;
         let ends = [(one, other), (other, one)].map(|(half, other)| End {
             address: half.address,
             packets: half.packets,

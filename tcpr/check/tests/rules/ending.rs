@@ -58,6 +58,20 @@ fn a_reset_has_a_number_that_its_sender_can_have() {
 }
 
 #[test]
+fn a_late_segment_of_a_closed_connection_is_answered_by_a_reset() {
+    let mut script = Script::opened(ALL);
+    script.a(seg(0, 10).flags("F").ack(0).ts(101, 501));
+    script.b(seg(0, 0).flags("F").ack(11).ts(502, 101));
+    script.a(seg(11, 0).ack(1).ts(102, 502));
+    // The acknowledgment was lost, and A has forgotten the connection.
+    script.b(seg(0, 0).flags("F").ack(11).ts(702, 101));
+    script.a(seg(11, 0).flags("R"));
+    let verdict = script.finish();
+    assert_eq!(crate::script::said(&verdict), "");
+    assert_eq!(verdict.connections[0].ending, Ending::Closed);
+}
+
+#[test]
 fn an_opening_is_refused_and_repeated() {
     let mut script = Script::new(ALL);
     script.b(seg(0, 0).syn().ts(500, 0));

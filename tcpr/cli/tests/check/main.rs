@@ -132,6 +132,17 @@ fn a_peer_sees_one_tcp_though_tcpr_is_killed() {
 }
 
 #[test]
+fn a_peer_sees_one_tcp_though_tcpr_and_the_application_are_killed() {
+    in_bed(test_name!(), || {
+        let setup = Setup {
+            wire: wire(),
+            ..Setup::default()
+        };
+        unnoticed(setup, Victim::Both, 20);
+    });
+}
+
+#[test]
 fn without_tcpr_the_peer_sees_a_reset_and_another_connection() {
     in_bed(test_name!(), || {
         let pair = bed::pair(&wire()).unwrap();
