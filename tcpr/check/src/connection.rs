@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::finding::{Findings, Judge, Moment};
-use crate::half::{Half, told};
+use crate::half::{Half, closed, told};
 use crate::opening::{self, Intruder};
 use crate::rule::Rule;
 use crate::segment::Segment;
@@ -102,6 +102,10 @@ impl Connection {
                 intruder.refused = true;
             }
             ending::judge_reset(sender, receiver, segment, self.established, &mut judge);
+            if sender.reset.is_some() {
+                sender.content.clear();
+                receiver.content.clear();
+            }
             return;
         }
         let repeated = sender.repeats(segment);
@@ -114,33 +118,15 @@ impl Connection {
             }
             self.established = true;
         }
-        let position = match segment.syn {
-            // Data of a SYN begins behind it.
-            true => sender.position(segment.sequence.wrapping_add(1)),
-            false => sender.position(segment.sequence),
-        };
-        let acknowledgment = match segment.ack {
-            true => receiver.position(segment.acknowledgment).map(Some),
-            false => Some(None),
-        };
-        let (Some(position), Some(acknowledgment)) = (position, acknowledgment) else {
-            let seen = format!(
-                "number {}, acknowledging {}",
-                segment.sequence, segment.acknowledgment
-            );
-            judge.note(
-                Rule::FarOutside,
-                seen,
-                format!("about {} and {}", told(sender.end), told(receiver.end)),
-            );
+        let Some((position, acknowledgment)) = place(sender, receiver, segment, &mut judge) else {
             return;
         };
         if let Some(intruder) = &mut self.intruder
             && !segment.syn
         {
-            let acknowledged = sender.acknowledged.unwrap_or(0);
             let end = position + segment.payload_len as i64;
-            let advances = end > sender.end || acknowledgment > Some(acknowledged);
+            let before = sender.acknowledged.unwrap_or(0);
+            let advances = end > sender.end || acknowledgment > Some(before);
             intruder.went_on |= intruder.side == side && (settings.complete || advances);
             intruder.answered |= intruder.side != side;
         }
@@ -173,6 +159,11 @@ impl Connection {
             &mut judge,
         );
         wait(sender, receiver, moment);
+        if closed(sender, receiver) {
+            // A trace may have very many connections, one after the other.
+            sender.content.clear();
+            receiver.content.clear();
+        }
     }
 
     /// What only the end of the trace shows.
@@ -207,6 +198,33 @@ impl Connection {
         }
         self.findings = findings;
     }
+}
+
+/// The position of the first octet of data, and the one that is acknowledged, if any is. A segment far
+/// from where both ends stand has none.
+fn place(
+    sender: &mut Half,
+    receiver: &mut Half,
+    segment: &Segment<'_>,
+    judge: &mut Judge<'_>,
+) -> Option<(i64, Option<i64>)> {
+    // Data of a SYN begins behind it.
+    let number = segment.sequence.wrapping_add(u32::from(segment.syn));
+    let position = sender.position(number);
+    let acknowledgment = match segment.ack {
+        true => receiver.position(segment.acknowledgment).map(Some),
+        false => Some(None),
+    };
+    let placed = position.zip(acknowledgment);
+    if placed.is_none() {
+        let (number, acknowledged) = (segment.sequence, segment.acknowledgment);
+        judge.note(
+            Rule::FarOutside,
+            format!("number {number}, acknowledging {acknowledged}"),
+            format!("about {} and {}", told(sender.end), told(receiver.end)),
+        );
+    }
+    placed
 }
 
 /// How long the other end has waited for this packet.

@@ -200,6 +200,12 @@ pub(crate) fn agreed(one: &Half, other: &Half, offers: impl Fn(&Options) -> bool
     Some(offers(&one.options) && offers(&other.options))
 }
 
+/// Whether both have closed, and both FINs are acknowledged.
+pub(crate) fn closed(one: &Half, other: &Half) -> bool {
+    let ended = |half: &Half, other: &Half| half.fin.is_some() && other.acknowledged > half.fin;
+    ended(one, other) && ended(other, one)
+}
+
 /// By how much the windows of `sender` are shifted (RFC 7323, 2.2).
 pub(crate) fn scale(sender: &Half, receiver: &Half) -> Option<u8> {
     let both = agreed(sender, receiver, |options| options.scale.is_some())?;

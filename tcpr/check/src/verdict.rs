@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::connection::Connection;
 use crate::finding::{Finding, Severity, seconds};
-use crate::half::Half;
+use crate::half::closed;
 
 /// The verdict on a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -128,11 +128,9 @@ impl Course {
             .collect();
         resets.sort_by_key(|half| half.reset.map(|reset| reset.moment.packet));
         let [one, other] = &connection.halves;
-        let closed =
-            |half: &Half, other: &Half| half.fin.is_some() && other.acknowledged > half.fin;
         let ending = match resets.first() {
             // A late segment may be answered by a reset then.
-            _ if closed(one, other) && closed(other, one) => Ending::Closed,
+            _ if closed(one, other) => Ending::Closed,
             Some(half) => Ending::Reset(half.address),
             None if connection.is_over() => Ending::Closed,
             None => Ending::Open,
