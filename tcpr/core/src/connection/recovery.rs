@@ -80,6 +80,7 @@ impl<C: Conduct> Connection<C> {
             self.admit_checkpoint(theirs.checkpoint)?;
             self.hard.checkpoint = theirs.checkpoint;
         }
+        self.seen = self.seen.max(self.checkpoint_position());
         self.hard.incarnation = theirs.incarnation;
         self.hard.inside_port = theirs.inside_port;
         self.hard.peer_fin = self.hard.peer_fin.or(theirs.peer_fin);

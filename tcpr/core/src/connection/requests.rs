@@ -86,6 +86,7 @@ impl<C: Conduct> Connection<C> {
         self.admit_checkpoint(offset)?;
         if offset > self.hard.checkpoint {
             self.hard.checkpoint = offset;
+            self.seen = self.seen.max(offset as i64);
             if !self.conduct.has(Mutation::NoAcknowledgmentOnCheckpoint) {
                 self.tell_if_heard(now, actions);
             }

@@ -403,3 +403,23 @@ fn an_unregistered_connection_is_masked_and_can_be_recovered_from_octet_zero() {
     trace.hard = Some(listed.hard);
     assert_eq!(trace.recover(), "base 0");
 }
+
+#[test]
+fn what_the_local_tcp_received_before_tcpr_was_lost_may_be_checkpointed() {
+    let known = busy();
+    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    // The peer sends again what it has no acknowledgment of, and the local TCP dies unheard.
+    trace.peer(seg(30, 10).ack(60).ts(700, 102));
+    hard.incarnation = 1;
+    hard.checkpoint = 50;
+    assert_eq!(trace.recover_as(hard), "base 60");
+    trace.hard = Some(hard);
+    trace.inside = 7777;
+    trace.app(syn());
+    assert_eq!(
+        trace.app(seg(0, 5).ack(50).ts(9001, 700)),
+        "peer gets 60+5 ack 50 win 1000 ts 103 700; spliced"
+    );
+}
