@@ -157,7 +157,8 @@ impl<C: Conduct> Connection<C> {
     /// TCPR was lost after the application's FIN had gone: that the peer acknowledges it says so. It
     /// may never be seen here again.
     fn recall_fin(&mut self, now: Duration) {
-        let unseen = self.meant.filter(|_| self.fin.is_none());
+        let meant = self.meant.or(self.hard.done_writing.map(|end| end as i64));
+        let unseen = meant.filter(|_| self.fin.is_none());
         let Some(end) = unseen.filter(|&end| self.acked > end) else {
             return;
         };

@@ -105,8 +105,9 @@ pub(crate) struct Connection<C> {
     heard_peer: bool,
     /// Whether a segment of the local TCP was seen since this state was made.
     heard_local: bool,
-    /// TCPR was lost: what was sent before is not known, and the peer's answer may be a late one, so
-    /// the peer may acknowledge more than was seen to be sent at any time.
+    /// TCPR was lost since the connection began: what was sent before is not known and may be on its way
+    /// still, and the peer's answer may be a late one, so the peer may acknowledge more than was seen
+    /// to be sent at any time.
     blind: bool,
     /// TCPR was lost while the local TCP lived: what that one has sent is not known.
     resumed: bool,

@@ -117,7 +117,7 @@ impl<C: Conduct> Connection<C> {
     /// local TCP sends it again.
     fn freeze_base(&mut self) -> Recovery {
         let fin = self.fin.filter(|&fin| self.acked > fin);
-        if fin.is_none() && self.fin.is_some_and(|fin| self.sent <= fin) {
+        if fin.is_none() && !self.blind && self.fin.is_some_and(|fin| self.sent <= fin) {
             // The FIN was meant, but the peer cannot have seen it.
             self.fin = None;
         }

@@ -404,6 +404,69 @@ fn an_unregistered_connection_is_masked_and_can_be_recovered_from_octet_zero() {
     assert_eq!(trace.recover(), "base 0");
 }
 
+/// A connection whose FIN was sent when TCPR was lost, and its hard state then.
+fn closing() -> tcpr_core::Hard {
+    let mut known = Trace::live();
+    known.done_writing(10);
+    known.app(seg(0, 10).ack(0).flags("F").ts(101, 501));
+    known.peer(seg(0, 0).ack(10).ts(502, 101));
+    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    assert_eq!((hard.acked, hard.done_writing), (10, Some(10)));
+    hard
+}
+
+#[test]
+fn a_fin_that_was_sent_before_tcpr_was_lost_is_no_output_and_ends_the_connection() {
+    let hard = closing();
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    trace.hard = Some(hard);
+    assert_eq!(
+        trace.peer(seg(0, 0).ack(11).flags("F").ts(503, 102)),
+        "app gets F 0+0 ack 11 win 1000 ts 503 102"
+    );
+    trace.app(seg(11, 0).ack(1).ts(103, 503));
+    let said = trace.checkpoint(1);
+    assert!(said.ends_with("closed Finished"), "{said}");
+}
+
+#[test]
+fn a_fin_that_was_on_its_way_when_tcpr_was_lost_can_be_announced_again() {
+    let mut hard = closing();
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    // The application dies before its TCP has said anything.
+    hard.incarnation = 1;
+    trace.recover_as(hard);
+    trace.hard = Some(hard);
+    let said = trace.peer(seg(0, 0).ack(10).ts(503, 102));
+    assert!(said.contains("recovered at base 10"), "{said}");
+    assert_eq!(
+        trace.peer(seg(0, 0).ack(11).ts(504, 102)),
+        "dropped",
+        "the FIN arrived late, and is no output"
+    );
+    trace.inside = 7777;
+    trace.app(syn());
+    trace.app(seg(0, 0).ack(0).ts(9001, 504));
+    assert_eq!(trace.done_writing(10), "ok");
+}
+
+#[test]
+fn a_fin_that_was_acknowledged_in_an_earlier_life_can_be_announced_to_the_next_tcpr() {
+    let mut hard = closing();
+    // What a recovery after the FIN was acknowledged leaves behind.
+    hard.acked = 11;
+    hard.done_writing = None;
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    assert_eq!(
+        trace.done_writing(9),
+        "refused: the output cannot end at 9: 11 octets of it have been sent"
+    );
+    assert_eq!(trace.done_writing(10), "ok");
+}
+
 #[test]
 fn what_the_local_tcp_received_before_tcpr_was_lost_may_be_checkpointed() {
     let known = busy();
