@@ -129,6 +129,8 @@ impl<D: Dataplane> Engine<D> {
     pub(crate) fn protect(&mut self, pattern: Pattern) -> Result<(), Fault> {
         self.inherited.remove(&pattern);
         if self.core.patterns().any(|known| *known == pattern) {
+            // It is not the predecessor's any more.
+            self.core.protect(pattern);
             return Ok(());
         }
         if self.core.patterns().count() >= PATTERNS {

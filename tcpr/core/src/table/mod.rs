@@ -78,6 +78,8 @@ pub struct Tcpr<C = Sound> {
     conduct: C,
     config: Config,
     patterns: BTreeSet<Pattern>,
+    /// Those of a predecessor that nobody has asked for since.
+    inherited: BTreeSet<Pattern>,
     entries: BTreeMap<Flow, Entry<C>>,
     /// Connections whose local TCP has another port than the peer sees, by that port.
     remapped: BTreeMap<Flow, Flow>,
@@ -103,6 +105,7 @@ impl<C: Conduct> Tcpr<C> {
             conduct,
             config,
             patterns: BTreeSet::new(),
+            inherited: BTreeSet::new(),
             entries: BTreeMap::new(),
             remapped: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -113,13 +116,16 @@ impl<C: Conduct> Tcpr<C> {
     }
 
     /// A predecessor may have left connections whose applications will come: until then, segments
-    /// of connections that are not known are dropped, in both directions.
+    /// of connections that are not known are dropped, in both directions. What is protected by now
+    /// is taken for the predecessor's, until it is asked for again.
     pub fn quarantine(&mut self, until: Duration) {
         self.quarantined_until = until;
+        self.inherited = self.patterns.clone();
     }
 
     /// Protects connections that are opened from now on.
     pub fn protect(&mut self, pattern: Pattern) {
+        self.inherited.remove(&pattern);
         self.patterns.insert(pattern);
     }
 
@@ -378,6 +384,7 @@ impl<C: Conduct> Tcpr<C> {
 impl<C: PartialEq> PartialEq for Tcpr<C> {
     fn eq(&self, other: &Self) -> bool {
         self.patterns == other.patterns
+            && self.inherited == other.inherited
             && self.entries == other.entries
             && self.remapped == other.remapped
             && self.quarantined_until == other.quarantined_until
@@ -389,6 +396,7 @@ impl<C: Eq> Eq for Tcpr<C> {}
 impl<C: Hash> Hash for Tcpr<C> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         self.patterns.hash(hasher);
+        self.inherited.hash(hasher);
         self.entries.hash(hasher);
         self.remapped.hash(hasher);
         self.quarantined_until.hash(hasher);

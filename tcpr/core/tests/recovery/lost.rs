@@ -1,6 +1,6 @@
 //! TCPR itself is lost: what the hard state and the peer tell its successor.
 
-use tcpr_core::Refusal;
+use tcpr_core::{Pattern, Refusal};
 
 use crate::trace::{Trace, seg};
 use crate::{busy, failed, syn};
@@ -485,4 +485,17 @@ fn what_the_local_tcp_received_before_tcpr_was_lost_may_be_checkpointed() {
         trace.app(seg(0, 5).ack(50).ts(9001, 700)),
         "peer gets 60+5 ack 50 win 1000 ts 103 700; spliced"
     );
+}
+
+#[test]
+fn a_syn_repeated_while_tcpr_was_lost_does_not_reach_the_peer_of_a_connection_opened_from_here() {
+    let mut trace = Trace::new();
+    let pattern = Pattern::Flow(trace.flow);
+    trace.tcpr.protect(pattern);
+    trace.tcpr.quarantine(std::time::Duration::from_secs(100));
+    trace.inside = 7777;
+    assert_eq!(trace.app(syn()), "dropped", "it may be a recovery's");
+    // Somebody opens connections anew, and has said so.
+    trace.tcpr.protect(pattern);
+    assert!(trace.app(syn()).starts_with("peer gets S"));
 }
