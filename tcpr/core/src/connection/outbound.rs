@@ -55,6 +55,8 @@ impl<C: Conduct> Connection<C> {
         }
         let unknown = self.resumed && !self.heard_local;
         self.heard_local = true;
+        // Of a FIN that is not meant, too: what was received with it is to be checkpointed still.
+        self.hear_acknowledgment(packet);
         let data_end = position + packet.payload_len() as i64;
         let mut flags = flags;
         if flags.contains(Flags::FIN) {
@@ -78,7 +80,6 @@ impl<C: Conduct> Connection<C> {
         // TCPR was lost: what the peer has acknowledged since may be more than this TCP has sent.
         self.inside = if unknown { end } else { self.inside.max(end) };
         self.sent = self.sent.max(end);
-        self.hear_acknowledgment(packet);
         let spliced = self.splice_if_answered(now, position, actions);
         self.release_held(actions);
 

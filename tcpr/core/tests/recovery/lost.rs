@@ -499,3 +499,19 @@ fn a_syn_repeated_while_tcpr_was_lost_does_not_reach_the_peer_of_a_connection_op
     trace.tcpr.protect(pattern);
     assert!(trace.app(syn()).starts_with("peer gets S"));
 }
+
+#[test]
+fn what_a_fin_that_is_not_meant_acknowledges_may_be_checkpointed() {
+    let known = busy();
+    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    assert_eq!(
+        trace.app(seg(100, 0).ack(50).flags("F").ts(103, 502)),
+        "dropped; app is sent R 50+0 win 0; failed"
+    );
+    hard.incarnation = 1;
+    hard.checkpoint = 50;
+    let said = trace.recover_as(hard);
+    assert!(said.starts_with("asks the peer"), "{said}");
+}
