@@ -70,7 +70,6 @@ impl Application {
         if self.progress != Progress::Done {
             self.progress = Progress::Down;
         }
-        self.announced = false;
     }
 
     pub(super) fn checkpoint(&self) -> i64 {

@@ -117,9 +117,9 @@ impl Local {
         self.capacity - self.unread.len() as u16
     }
 
-    /// What it offers to receive: the number of its right edge.
-    pub(super) fn offers(&self) -> u32 {
-        self.rcv.wrapping_add(u32::from(self.window()))
+    /// How much of the application's output has been sent by now, the FIN included.
+    pub(super) fn sent(&self) -> i64 {
+        self.base + self.nxt
     }
 
     /// The application takes an octet.
@@ -135,8 +135,8 @@ impl Local {
             Speech::Syn => matches!(self.stage, Stage::SynSent | Stage::SynReceived),
             Speech::Acknowledgment => established && self.due,
             Speech::Next => {
-                let data = self.nxt < self.end && self.nxt < self.edge;
-                established && (data || (self.nxt == self.end && self.closing))
+                let last = self.end + i64::from(self.closing);
+                established && self.nxt < last && self.nxt < self.edge
             }
             Speech::Again => established && self.una < self.nxt,
             Speech::EarlyFin => established && !self.fin_sent(),
@@ -243,7 +243,8 @@ impl Local {
         let at = i64::from(segment.seq.wrapping_sub(self.rcv) as i32);
         let room = i64::from(self.window());
         let acceptable = match segment.len() {
-            0 => at == 0 || (0 < at && at < room),
+            // As Linux has it: an acknowledgment behind a full window of data that was lost counts.
+            0 => 0 <= at && at <= room,
             len => at + len > 0 && at < room.max(1),
         };
         if segment.has(Flags::SYN) {

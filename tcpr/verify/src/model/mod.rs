@@ -16,6 +16,7 @@
 
 mod application;
 mod config;
+mod engine;
 mod local;
 mod network;
 mod peer;
@@ -30,7 +31,7 @@ mod wire;
 
 use stateright::Property;
 
-pub use config::{Config, Death, Opening};
+pub use config::{Config, Death, Opening, catching, larger, small};
 pub use local::Speech;
 pub use state::State;
 pub use step::{Fate, Step};

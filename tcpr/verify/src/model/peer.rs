@@ -60,9 +60,12 @@ impl Peer {
     }
 
     pub(super) fn can_send_next(&self, config: &Config) -> bool {
-        let data = self.nxt < config.peers && self.nxt < self.edge;
-        let fin = self.nxt == config.peers && config.closing;
-        self.stage == Stage::Established && (data || fin)
+        self.stage == Stage::Established && self.nxt < self.last(config) && self.nxt < self.edge
+    }
+
+    /// The end of its output, the FIN included.
+    fn last(&self, config: &Config) -> i64 {
+        config.peers + i64::from(config.closing)
     }
 
     pub(super) fn send_next(&mut self, config: &Config) -> Seg {
@@ -70,13 +73,22 @@ impl Peer {
         self.at(config, self.nxt - 1)
     }
 
-    /// What it would send again.
+    /// What it would send when its timer has run out.
     pub(super) fn again(&self, config: &Config) -> Option<Seg> {
         match self.stage {
             Stage::Listening => None,
             Stage::SynSent => Some(self.syn(config, Flags::SYN)),
             Stage::SynReceived => Some(self.syn(config, Flags::SYN.union(Flags::ACK))),
-            Stage::Established => (self.una < self.nxt).then(|| self.at(config, self.una)),
+            Stage::Established if self.una < self.nxt => Some(self.at(config, self.una)),
+            // A window that is closed is probed (RFC 9293, 3.8.6.1), as Linux does it: with what
+            // cannot be accepted, and is answered.
+            Stage::Established if self.nxt < self.last(config) && self.nxt >= self.edge => {
+                Some(Seg {
+                    seq: PEERS.number(self.nxt - 1),
+                    ..self.acknowledgment(config)
+                })
+            }
+            Stage::Established => None,
         }
     }
 
@@ -148,7 +160,8 @@ impl Peer {
         let at = OURS.position(self.rcv, segment.seq) - self.rcv;
         let room = i64::from(config.peer_window);
         let acceptable = match segment.len() {
-            0 => 0 <= at && at < room,
+            // As Linux has it: an acknowledgment behind a full window of data that was lost counts.
+            0 => 0 <= at && at <= room,
             len => at + len > 0 && at < room,
         };
         let ack = PEERS.position(self.una, segment.ack);

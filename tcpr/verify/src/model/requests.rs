@@ -8,13 +8,13 @@ use tcpr_core::{Actions, Ending, Hard, Refusal};
 use super::application::Progress;
 use super::local::{Speech, Stage};
 use super::segment::{FLOW, octet};
+use super::state::NOW;
 use super::turn::Turn;
 use super::violation::Wrong;
 
 impl Turn<'_> {
     pub(super) fn register(&mut self) {
-        let now = self.state.now;
-        match self.core().register(now, &FLOW) {
+        match self.core().register(NOW, &FLOW) {
             Ok(hard) => {
                 self.state.application.record = hard;
                 self.state.application.progress = Progress::Running;
@@ -56,10 +56,10 @@ impl Turn<'_> {
     }
 
     pub(super) fn checkpoint(&mut self) {
-        let (now, offset) = (self.state.now, self.state.application.record.checkpoint);
+        let offset = self.state.application.record.checkpoint;
         let loose = self.state.wire.is_loose();
         let mut actions = Actions::new();
-        let answer = self.core().checkpoint(now, &FLOW, offset, &mut actions);
+        let answer = self.core().checkpoint(NOW, &FLOW, offset, &mut actions);
         self.carry_out(actions);
         match answer {
             Ok(()) if self.told == 0 && !loose => self.object(Wrong::CheckpointNotTold),
@@ -84,8 +84,10 @@ impl Turn<'_> {
     }
 
     pub(super) fn finish(&mut self) {
+        let lost = self.state.losses < self.config.losses;
         match self.core().done(&FLOW) {
             Ok(()) => self.state.application.progress = Progress::Done,
+            Err(Refusal::NotEnded) if lost => self.state.application.progress = Progress::Done,
             Err(refusal) => self.refuse(refusal),
         }
     }
@@ -95,15 +97,16 @@ impl Turn<'_> {
         application.record.incarnation += 1;
         application.progress = Progress::Asking;
         application.is_known = true;
-        let (now, record) = (self.state.now, application.record);
+        let record = application.record;
         let mut actions = Actions::new();
-        let answer = self.core().recover(now, record, &mut actions);
+        let answer = self.core().recover(NOW, record, &mut actions);
+        self.state.application.announced &= answer.is_err();
         self.carry_out(actions);
         match answer {
             Ok(Some(recovery)) => self.grant(recovery.hard, recovery.base),
             Ok(None) => {}
             Err(Refusal::Ended) => {
-                let ended = self.core().summary(now, &FLOW);
+                let ended = self.core().summary(NOW, &FLOW);
                 if ended.and_then(|ended| ended.ending) == Some(Ending::Finished) {
                     self.state.application.progress = Progress::Done;
                 } else {
@@ -136,8 +139,11 @@ impl Turn<'_> {
 
     /// The middleware was lost: another one is told of the connection.
     pub(super) fn resume(&mut self) {
-        let (now, record) = (self.state.now, self.state.application.record);
-        match self.core().resume(now, record) {
+        let application = &self.state.application;
+        let mut record = application.record;
+        // What was announced in an earlier life is to be announced again.
+        record.done_writing = record.done_writing.filter(|_| application.announced);
+        match self.core().resume(NOW, record) {
             Ok(hard) => {
                 self.state.application.is_known = true;
                 self.state.application.merge(hard);

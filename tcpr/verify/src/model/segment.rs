@@ -26,15 +26,17 @@ pub(super) const PEERS: Stream = Stream {
 };
 /// The peer's MSS, which it says once, and which every later local TCP has to know.
 pub(super) const PEER_MSS: u16 = 1000;
-/// What a local TCP says.
-pub(super) const LOCAL_MSS: u16 = 64;
+/// What a local TCP says: what is assumed of one that was not heard, too (RFC 9293, 3.7.1).
+pub(super) const LOCAL_MSS: u16 = 536;
 
 /// The stream of the `life`th local TCP, in its own numbers. They lie far from each other, as those
 /// of RFC 9293, 3.4.1 do.
 pub(super) fn inside(life: u8) -> Stream {
     const APART: u32 = 0x5fff_ffff;
     Stream {
-        initial: OURS.initial.wrapping_add(APART.wrapping_mul(u32::from(life))),
+        initial: OURS
+            .initial
+            .wrapping_add(APART.wrapping_mul(u32::from(life))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One state of everything: application, local TCPs, core, network and peer.
 //!
-//! *Assumes* that time stands still but where a deadline matters.
+//! *Assumes* that time stands still: what the core does late it may do at any time.
 //! *Guarantees* that two states that are equal behave alike from then on.
 
 use std::hash::{Hash, Hasher};
@@ -21,8 +21,8 @@ use super::violation::Wrong;
 use super::wire::Wire;
 use crate::Mutant;
 
-/// When everything begins.
-pub(super) const BEGIN: Duration = Duration::from_secs(1);
+/// When everything happens.
+pub(super) const NOW: Duration = Duration::from_secs(1);
 /// Longer than anything here lasts.
 const LONG: Duration = Duration::from_secs(1_000_000);
 
@@ -67,7 +67,6 @@ impl Hash for Shared {
 /// Everything.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct State {
-    pub(super) now: Duration,
     pub(super) core: Shared,
     /// What the core has asked to hold.
     pub(super) held: Network,
@@ -83,7 +82,6 @@ pub struct State {
     pub(super) deaths: u8,
     pub(super) losses: u8,
     pub(super) slips: u8,
-    pub(super) ticks: u8,
     /// The peer has sent again what nobody takes. Once is enough: the core counts how often, and
     /// nothing else comes of it.
     pub(super) unheeded: bool,
@@ -102,9 +100,9 @@ pub(super) fn fresh_core(config: &Config, conduct: Mutant) -> Tcpr<Mutant> {
 }
 
 /// A core that takes the place of one that was lost.
-pub(super) fn successor(config: &Config, conduct: Mutant, now: Duration) -> Tcpr<Mutant> {
+pub(super) fn successor(config: &Config, conduct: Mutant) -> Tcpr<Mutant> {
     let mut core = fresh_core(config, conduct);
-    core.quarantine(now + LONG);
+    core.quarantine(NOW + LONG);
     core
 }
 
@@ -115,7 +113,6 @@ impl State {
             Opening::Passive => Stage::Listening,
         };
         State {
-            now: BEGIN,
             core: Shared::new(fresh_core(config, conduct)),
             held: Network::default(),
             application: Application::new(),
@@ -129,7 +126,6 @@ impl State {
             deaths: config.deaths,
             losses: config.losses,
             slips: config.slips,
-            ticks: config.losses,
             unheeded: false,
             wrong: None,
         }

@@ -5,13 +5,13 @@
 
 use std::fmt;
 
-use tcpr_core::Phase;
+use tcpr_core::{Phase, Summary};
 
 use super::application::Progress;
 use super::config::{Config, Death};
 use super::local::Speech;
-use super::segment::FLOW;
-use super::state::State;
+use super::segment::{FLOW, Seg};
+use super::state::{NOW, State};
 use super::turn::is_again;
 
 /// What becomes of a segment that is on its way.
@@ -58,8 +58,8 @@ pub enum Step {
     ZombieSays(Speech),
     /// The old local TCP is gone at last.
     BuryZombie,
-    /// The core's next deadline comes.
-    Tick,
+    /// The core asks the peer again where it stands.
+    AskAgain,
     /// A segment on its way to the peer.
     ToPeer(usize, Fate),
     /// A segment on its way from the peer.
@@ -110,22 +110,19 @@ pub(super) fn steps(config: &Config, state: &State, steps: &mut Vec<Step>) {
         );
         steps.push(Step::BuryZombie);
     }
-    let asking = state.application.progress == Progress::Asking;
     for at in 0..state.to_peer.all().len() {
         let fates = [Fate::Delivered, Fate::Doubled, Fate::Lost];
-        steps.extend(
-            fates
-                .into_iter()
-                .filter(|&fate| fate != Fate::Lost || !asking || state.ticks > 0)
-                .map(|fate| Step::ToPeer(at, fate)),
-        );
+        steps.extend(fates.map(|fate| Step::ToPeer(at, fate)));
     }
-    let known = state.core.summary(state.now, &FLOW);
+    let known = state.core.summary(NOW, &FLOW);
     let waits = known.filter(|known| {
-        state.unheeded && matches!(known.phase, Phase::Live | Phase::Closing)
+        state.unheeded && !matches!(known.phase, Phase::Failed | Phase::Recovering)
     });
+    let unanswered = |known: &Summary, segment: &Seg| {
+        is_again(segment, known) && !(known.phase == Phase::Done && segment.len() > 0)
+    };
     for (at, segment) in state.from_peer.all().iter().enumerate() {
-        let in_vain = waits.is_some_and(|known| is_again(segment, &known));
+        let in_vain = waits.is_some_and(|known| unanswered(&known, segment));
         for fate in [Fate::Delivered, Fate::Doubled, Fate::Lost, Fate::Slipped] {
             let possible = match fate {
                 Fate::Lost => true,
@@ -167,7 +164,7 @@ fn application_steps(config: &Config, state: &State, steps: &mut Vec<Step>) {
             if !local.unread.is_empty() || (local.eof && !local.eof_read) {
                 steps.push(Step::Read);
             }
-            let known = state.core.summary(state.now, &FLOW);
+            let known = state.core.summary(NOW, &FLOW);
             let Some(known) = known.filter(|_| application.is_known) else {
                 return;
             };
@@ -177,14 +174,19 @@ fn application_steps(config: &Config, state: &State, steps: &mut Vec<Step>) {
             if config.closing && !application.announced {
                 steps.push(Step::Close);
             }
-            if application.announced && local.eof_read && known.phase == Phase::Done {
+            // A middleware that takes the place of another one may never learn that the peer has
+            // closed, and not tell the end.
+            let checkpointed = known.hard.checkpoint as i64 == application.checkpoint();
+            let lost = state.losses < config.losses;
+            let untold = lost && checkpointed && local.all_acknowledged();
+            if application.announced && local.eof_read && (known.phase == Phase::Done || untold) {
                 steps.push(Step::Finish);
             }
         }
         Progress::Down => steps.push(Step::Recover),
         Progress::Asking => {
-            if state.ticks > 0 && state.to_peer.all().is_empty() {
-                steps.push(Step::Tick);
+            if state.to_peer.has_room(config.to_peer) {
+                steps.push(Step::AskAgain);
             }
         }
         Progress::Granted(_) => {
@@ -241,7 +243,7 @@ impl fmt::Display for Step {
             Step::SayInVain(_) => "the local TCP sends, and the core does not see it",
             Step::ZombieSays(_) => "the old local TCP sends",
             Step::BuryZombie => "the old local TCP is gone",
-            Step::Tick => "the core's deadline comes",
+            Step::AskAgain => "the core asks the peer again",
             Step::ToPeer(_, Fate::Lost) => "a segment is lost on its way to the peer",
             Step::ToPeer(_, Fate::Doubled) => "a segment reaches the peer, and will once more",
             Step::ToPeer(..) => "a segment reaches the peer",

@@ -1,20 +1,19 @@
 //! What a step does.
 //!
 //! *Assumes* that the step is one of those offered in the state.
-//! *Guarantees* that the core is driven as the engine of `tcpr` drives it: the verdict first, then the
-//! actions in their order. Between the core and the local TCP nothing waits.
+//! *Guarantees* that nothing else happens in it, but for what the core and the local TCP answer at
+//! once: between the two nothing waits.
 
 use tcpr_core::packet::Flags;
-use tcpr_core::{Action, Actions, Direction, Ending, Phase, Refusal, Summary, Tcpr, Verdict};
+use tcpr_core::{Actions, Direction, Phase, Refusal, Summary, Tcpr};
 
 use super::application::Progress;
 use super::config::{Config, Death};
-use super::local::{Heard, Local, Speech, Stage};
-use super::segment::{FLOW, OURS, Octets, PEERS, Seg, inside, octet};
-use super::state::{Shared, State, successor};
+use super::local::{Local, Speech, Stage};
+use super::segment::{FLOW, OURS, PEERS, Seg, inside, octet};
+use super::state::{NOW, Shared, State, successor};
 use super::step::{Fate, Step};
 use super::violation::Wrong;
-use super::wire::Facts;
 use crate::Mutant;
 
 /// A step under way.
@@ -25,9 +24,9 @@ pub(super) struct Turn<'a> {
     /// The core, once something is asked of it.
     core: Option<Tcpr<Mutant>>,
     /// What the core gives to the local TCP is lost.
-    slipping: bool,
+    pub(super) slipping: bool,
     /// The local TCP has to answer.
-    answers: bool,
+    pub(super) answers: bool,
     /// Segments sent to the peer.
     pub(super) told: usize,
     /// What happened, if somebody wants to read it.
@@ -56,11 +55,12 @@ pub(super) fn told(
     turn.end()
 }
 
-/// Whether a segment takes sequence numbers that were seen before: it is sent again, and waits for an
-/// answer.
+/// Whether a segment lies within what was seen before: it is sent again, or it is a keepalive or the
+/// probe of a closed window, and waits for an answer.
 pub(super) fn is_again(segment: &Seg, before: &Summary) -> bool {
-    let end = PEERS.position(0, segment.seq) + segment.len();
-    segment.len() > 0 && end <= before.received as i64
+    let at = PEERS.position(0, segment.seq);
+    let received = before.received as i64;
+    at < received && at + segment.len() <= received
 }
 
 impl<'a> Turn<'a> {
@@ -89,7 +89,7 @@ impl<'a> Turn<'a> {
             .get_or_insert_with(|| Tcpr::clone(&self.state.core))
     }
 
-    fn note(&mut self, note: impl FnOnce() -> String) {
+    pub(super) fn note(&mut self, note: impl FnOnce() -> String) {
         if let Some(notes) = &mut self.notes {
             notes.push(note());
         }
@@ -123,26 +123,21 @@ impl<'a> Turn<'a> {
                 self.state.slips -= 1;
                 if let Some(local) = &mut self.state.local {
                     let _ = local.say(speech, |at| octet(false, at));
+                    self.state.wire.send(local.sent());
                 }
             }
-            Step::ZombieSays(speech) => {
-                if let Some(zombie) = &mut self.state.zombie {
-                    let segment = zombie.clone().say(speech, |at| octet(false, at));
-                    let life = zombie.life;
-                    self.outbound(segment, life);
-                }
-            }
+            Step::ZombieSays(speech) => self.zombie_says(speech),
             Step::BuryZombie => self.state.zombie = None,
-            Step::Tick => self.tick(),
+            Step::AskAgain => self.ask_again(),
             Step::ToPeer(at, fate) => self.reach_peer(at, fate),
             Step::FromPeer(at, fate) => self.arrive(at, fate),
             Step::PeerSendsNext => {
                 let segment = self.state.peer.send_next(self.config);
-                self.from_peer(segment);
+                self.peer_sends(segment);
             }
             Step::PeerSendsAgain => {
                 if let Some(segment) = self.state.peer.again(self.config) {
-                    self.from_peer(segment);
+                    self.peer_sends(segment);
                 }
             }
         }
@@ -159,28 +154,27 @@ impl<'a> Turn<'a> {
 
     fn die(&mut self, way: Death) {
         self.state.deaths -= 1;
-        let mut old = self.state.local.take();
-        self.state.application.fall();
-        let Some(local) = &mut old else {
-            return;
-        };
         let last = match way {
-            Death::Silent => return,
+            Death::Silent => None,
+            Death::Closing => Some(Speech::EarlyFin),
+            Death::Aborting => Some(Speech::Reset),
             Death::Zombie => {
-                self.state.zombie = old;
-                return;
+                self.state.zombie = self.state.local.take();
+                None
             }
-            Death::Closing => Speech::EarlyFin,
-            Death::Aborting => Speech::Reset,
         };
-        let segment = local.say(last, |at| octet(false, at));
-        let life = local.life;
-        self.outbound(segment, life);
+        if let (Some(mut local), Some(last)) = (self.state.local.take(), last) {
+            let segment = local.say(last, |at| octet(false, at));
+            // Its FIN, if it is meant after all.
+            self.state.wire.send(local.sent() + segment.len());
+            self.outbound(segment, local.life);
+        }
+        self.state.application.fall();
     }
 
     fn lose_middleware(&mut self) {
         self.state.losses -= 1;
-        self.core = Some(successor(self.config, self.conduct, self.state.now));
+        self.core = Some(successor(self.config, self.conduct));
         self.state.held.clear();
         self.state.wire.loosen();
         self.state.application.is_known = false;
@@ -189,14 +183,15 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn tick(&mut self) {
-        self.state.ticks -= 1;
-        let Some(due) = self.core().deadline() else {
+    /// The peer is asked again. The core that says so is not kept: it would only wait longer each
+    /// time, and time stands still here.
+    fn ask_again(&mut self) {
+        let Some(due) = self.state.core.deadline() else {
             return;
         };
-        self.state.now = due;
+        let mut later = Tcpr::clone(&self.state.core);
         let mut actions = Actions::new();
-        while self.core().tick(due, &mut actions) {}
+        while later.tick(due, &mut actions) {}
         self.carry_out(actions);
     }
 
@@ -205,16 +200,36 @@ impl<'a> Turn<'a> {
             return;
         };
         let segment = local.say(speech, |at| octet(false, at));
-        if segment.has(Flags::ACK) {
-            let offers = local.offers();
-            self.state.wire.offer(offers);
-        }
+        self.state.wire.send(local.sent());
         let life = local.life;
+        self.outbound(segment, life);
+    }
+
+    fn zombie_says(&mut self, speech: Speech) {
+        let Some(zombie) = &self.state.zombie else {
+            return;
+        };
+        let life = zombie.life;
+        let segment = zombie.clone().say(speech, |at| octet(false, at));
+        if speech == Speech::EarlyFin {
+            self.state.wire.send(zombie.sent() + segment.len());
+        }
+        if speech == Speech::Reset {
+            // Nothing follows its RST.
+            self.state.zombie = None;
+        }
         self.outbound(segment, life);
     }
 
     /// A segment of a local TCP comes to the core.
     fn outbound(&mut self, segment: Seg, life: u8) {
+        let application = &self.state.application;
+        // A core that does not know the connection, or recovers it, does not listen.
+        let heard = application.is_known && application.record.incarnation == u64::from(life);
+        if heard && segment.has(Flags::ACK) && !segment.has(Flags::RST) {
+            let edge = segment.ack.wrapping_add(u32::from(segment.window));
+            self.state.wire.offer(edge, life);
+        }
         self.note(|| format!("core is shown {}", segment.describe(inside(life), PEERS)));
         self.offer(Direction::Outbound, segment);
     }
@@ -229,11 +244,11 @@ impl<'a> Turn<'a> {
             return;
         }
         if let Some(answer) = self.state.peer.hear(self.config, &segment) {
-            self.from_peer(answer);
+            self.peer_sends(answer);
         }
     }
 
-    fn from_peer(&mut self, segment: Seg) {
+    fn peer_sends(&mut self, segment: Seg) {
         let room = self.config.from_peer;
         let there = self.state.from_peer.insert(segment, room);
         self.note(|| {
@@ -255,8 +270,7 @@ impl<'a> Turn<'a> {
             self.state.slips -= 1;
             self.slipping = true;
         }
-        let now = self.state.now;
-        let before = self.core().summary(now, &FLOW);
+        let before = self.core().summary(NOW, &FLOW);
         let told = self.told;
         self.offer(Direction::Inbound, segment);
         let Some(before) = before else {
@@ -270,169 +284,6 @@ impl<'a> Turn<'a> {
             self.object(Wrong::NoReply);
         }
         self.state.unheeded |= self.state.local.is_none();
-    }
-
-    /// Shows a segment to the core, and does what it says.
-    fn offer(&mut self, direction: Direction, segment: Seg) {
-        let mut octets = segment.octets(direction);
-        let mut actions = Actions::new();
-        let now = self.state.now;
-        let Ok(mut packet) = octets.packet() else {
-            return;
-        };
-        let verdict = self
-            .core()
-            .segment(now, direction, &mut packet, &mut actions);
-        let seen = Seg::read(&packet);
-        match (verdict, seen) {
-            (_, Err(wrong)) => self.object(wrong),
-            (Verdict::Forward { .. }, Ok(seen)) => match direction {
-                Direction::Outbound => self.to_peer(seen),
-                Direction::Inbound => self.to_local(seen),
-            },
-            (Verdict::Drop, Ok(_)) => self.note(|| "core drops it".to_owned()),
-            (Verdict::Hold, Ok(seen)) => {
-                self.note(|| "core holds it".to_owned());
-                self.state.held.insert(seen, usize::MAX);
-            }
-        }
-        self.carry_out(actions);
-    }
-
-    pub(super) fn carry_out(&mut self, actions: Actions) {
-        for action in actions {
-            match action {
-                Action::Inject {
-                    direction,
-                    mut segment,
-                } => {
-                    if direction == Direction::Outbound {
-                        self.core().renew(&mut segment);
-                    }
-                    let read = match Octets::of(&segment).packet() {
-                        Ok(packet) => Seg::read(&packet),
-                        Err(_) => Err(Wrong::Invented),
-                    };
-                    match (read, direction) {
-                        (Err(wrong), _) => self.object(wrong),
-                        (Ok(seen), Direction::Outbound) => self.to_peer(seen),
-                        (Ok(seen), Direction::Inbound) => self.to_local(seen),
-                    }
-                }
-                Action::Replay { until, .. } => self.replay(until),
-                Action::Forget { .. } | Action::Removed { .. } => self.state.held.clear(),
-                Action::Established { .. } | Action::Failed { .. } => {}
-                Action::Spliced { hard } => self.state.application.merge(hard),
-                Action::Recovered { hard, base } => self.grant(hard, base),
-                Action::Refused { refusal, .. } => self.object(Wrong::Refused(refusal)),
-                Action::Acked { offset, .. } => self.hear_acked(offset as i64),
-                Action::Closed { ending, .. } => self.hear_closed(ending),
-            }
-        }
-    }
-
-    /// Held segments are offered again, in the order of their numbers.
-    fn replay(&mut self, until: i64) {
-        let mut held: Vec<Seg> = self.state.held.all().to_vec();
-        held.sort_by_key(|segment| PEERS.position(0, segment.seq));
-        for segment in held {
-            let data = i64::from(segment.data.is_some());
-            if PEERS.position(0, segment.seq) + data > until {
-                break;
-            }
-            let mut octets = segment.octets(Direction::Inbound);
-            let Ok(mut packet) = octets.packet() else {
-                continue;
-            };
-            let verdict = self.core().replay(&mut packet);
-            let seen = Seg::read(&packet);
-            if verdict == Verdict::Hold {
-                break;
-            }
-            if let Ok(at) = self.state.held.all().binary_search(&segment) {
-                self.state.held.remove(at);
-            }
-            match (verdict, seen) {
-                (_, Err(wrong)) => self.object(wrong),
-                (Verdict::Forward { .. }, Ok(seen)) => self.to_local(seen),
-                _ => {}
-            }
-        }
-        let left = !self.state.held.all().is_empty();
-        self.core().held(&FLOW, left);
-    }
-
-    /// A segment goes out to the peer.
-    fn to_peer(&mut self, segment: Seg) {
-        self.told += 1;
-        let application = &self.state.application;
-        let facts = Facts {
-            checkpoint: application.checkpoint(),
-            registered: application.progress != Progress::Opening,
-            announced: application.announced,
-            base: application.base,
-            recovered: application.record.spliced > 0,
-            asking: application.progress == Progress::Asking,
-        };
-        let judged = self.state.wire.tell(self.config, &segment, &facts);
-        self.check(judged);
-        let room = self.config.to_peer;
-        if facts.asking && !self.state.to_peer.has_room(room) {
-            // It is asked again, but not here.
-            self.state.to_peer.remove(0);
-        }
-        let there = self.state.to_peer.insert(segment, room);
-        self.note(|| {
-            let lost = if there { "" } else { ", which is lost" };
-            format!("peer is sent {}{lost}", segment.describe(OURS, PEERS))
-        });
-    }
-
-    /// A segment goes on to the local TCP.
-    fn to_local(&mut self, segment: Seg) {
-        let life = self.state.local.as_ref().map_or(0, |local| local.life);
-        let slipping = self.slipping;
-        self.note(|| {
-            let lost = if slipping { ", which is lost" } else { "" };
-            format!(
-                "local TCP is sent {}{lost}",
-                segment.describe(PEERS, inside(life))
-            )
-        });
-        if slipping {
-            return;
-        }
-        let offered = self.state.peer.offers(self.config);
-        let Some(local) = &mut self.state.local else {
-            return;
-        };
-        match local.hear(&segment, offered) {
-            Ok(Heard::Taken) => {}
-            Ok(Heard::Answered) => self.answers = true,
-            Ok(Heard::Killed) => {
-                self.state.local = None;
-                self.state.application.fall();
-                self.object(Wrong::LocalReset);
-            }
-            Err(wrong) => self.object(wrong),
-        }
-    }
-
-    fn hear_acked(&mut self, told: i64) {
-        let received = self.state.peer.received();
-        if told > received.min(self.config.ours) {
-            self.object(Wrong::Acked { told, received });
-        }
-        let record = &mut self.state.application.record;
-        record.acked = record.acked.max(told as u64);
-    }
-
-    fn hear_closed(&mut self, ending: Ending) {
-        let read = self.state.application.checkpoint() == self.config.peers + 1;
-        let written = self.state.peer.received() == self.config.ours + 1;
-        if ending != Ending::Finished || !read || !written {
-            self.object(Wrong::Ended(ending));
-        }
     }
 
     /// The local TCP of an application that recovers.

@@ -125,7 +125,9 @@ pub enum Wrong {
         most: i64,
     },
     /// What the application is told.
-    #[error("the application is told that {told} is acknowledged, and the peer has received {received}")]
+    #[error(
+        "the application is told that {told} is acknowledged, and the peer has received {received}"
+    )]
     Acked {
         /// What it is told.
         told: i64,

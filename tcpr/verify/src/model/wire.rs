@@ -38,6 +38,8 @@ pub(super) struct Wire {
     sent: i64,
     /// The furthest right edge that a local TCP has offered.
     offered: i64,
+    /// The same, of the latest local TCP, and which that is.
+    latest: (u8, i64),
     /// The middleware was lost, and has not heard the local TCP yet: what that one offers it does not
     /// know, and promises what it can keep by holding.
     loose: bool,
@@ -48,8 +50,9 @@ impl Wire {
         Wire {
             ack: -1,
             edge: 0,
-            sent: -1,
+            sent: 0,
             offered: i64::from(config.window),
+            latest: (0, i64::from(config.window)),
             loose: false,
         }
     }
@@ -63,13 +66,20 @@ impl Wire {
         self.loose
     }
 
-    /// The local TCP offers to receive up to this number.
-    pub(super) fn offer(&mut self, edge: u32) {
+    /// A local TCP has sent the application's output up to here, whether it came here or not.
+    pub(super) fn send(&mut self, end: i64) {
+        self.sent = self.sent.max(end);
+    }
+
+    /// The core hears that the `life`th local TCP offers to receive up to this number.
+    pub(super) fn offer(&mut self, edge: u32, life: u8) {
         if self.loose {
             self.loose = false;
             self.edge = 0;
         }
-        self.offered = self.offered.max(PEERS.position(self.offered, edge));
+        let edge = PEERS.position(self.offered, edge);
+        self.offered = self.offered.max(edge);
+        self.latest = self.latest.max((life, edge));
     }
 
     /// A segment is sent to the peer.
@@ -88,25 +98,21 @@ impl Wire {
             if facts.registered || at != -1 || segment.has(Flags::ACK) != answers {
                 return Err(Wrong::Syn);
             }
-            self.sent = self.sent.max(0);
         } else if !segment.has(Flags::ACK) {
             return Err(Wrong::NoAcknowledgment);
         }
         if segment.has(Flags::ACK) {
-            self.tell_acknowledgment(config, segment, facts)?;
+            self.tell_acknowledgment(segment, facts)?;
         }
+        // What the peer cannot accept it takes no window of.
         if segment.has(Flags::SYN) || (facts.asking && is_question(at, segment)) {
             return Ok(());
         }
+        self.tell_window(config, segment, facts)?;
         self.tell_data(config, segment, at, facts)
     }
 
-    fn tell_acknowledgment(
-        &mut self,
-        config: &Config,
-        segment: &Seg,
-        facts: &Facts,
-    ) -> Result<(), Wrong> {
+    fn tell_acknowledgment(&mut self, segment: &Seg, facts: &Facts) -> Result<(), Wrong> {
         let told = PEERS.position(self.ack, segment.ack);
         if told > facts.checkpoint {
             return Err(Wrong::NotCheckpointed {
@@ -121,15 +127,29 @@ impl Wire {
             });
         }
         self.ack = told;
-        // After the peer's FIN its window is of no use to it.
-        if self.loose || told > config.peers {
+        Ok(())
+    }
+
+    fn tell_window(&mut self, config: &Config, segment: &Seg, facts: &Facts) -> Result<(), Wrong> {
+        let told = self.ack;
+        let edge = told + i64::from(segment.window);
+        if self.loose {
+            self.offered = self.offered.max(edge);
             return Ok(());
         }
-        let edge = told + i64::from(segment.window);
-        if edge < self.edge {
+        // After the peer's FIN its window is of no use to it.
+        if told > config.peers {
+            return Ok(());
+        }
+        // A recovered local TCP may have less room than the one before.
+        let kept = match facts.recovered {
+            true => self.edge.min(self.latest.1),
+            false => self.edge,
+        };
+        if edge < kept {
             return Err(Wrong::WindowBack {
                 told: edge,
-                before: self.edge,
+                before: kept,
             });
         }
         // A new local TCP that offers less than a segment is completed to one by holding.
@@ -165,9 +185,6 @@ impl Wire {
         let end = at + segment.len();
         if segment.has(Flags::FIN) && !(facts.announced && end == config.ours + 1) {
             return Err(Wrong::Fin);
-        }
-        if segment.len() > 0 {
-            self.sent = self.sent.max(end);
         }
         if at < facts.base || at > self.sent {
             return Err(Wrong::Sequence {
