@@ -3,16 +3,29 @@
 //!
 //! *Assumes* that the bounds of a [`Config`] hold: so many octets, so many failures, so many segments
 //! on their way at a time. Within them the network loses, doubles and reorders as it likes, and
-//! everything that can happen happens in every order. What the core is shown are octets.
+//! everything that can happen happens in every order. What the core is shown are octets, and numbers
+//! wrap in the middle of the transfer.
 //! *Guarantees*, where [`check`] finds no violation:
 //!
 //! - What is delivered is a prefix of what was sent, each way.
 //! - The peer is told no acknowledgment beyond what the application has persisted; it sees no RST, no
-//!   SYN and no FIN that the application did not mean; and neither acknowledgment nor right edge of
-//!   the window goes back, but for the edge when the middleware was lost.
+//!   SYN and no FIN that the application did not mean, and nothing that no local TCP has sent; and
+//!   neither acknowledgment nor right edge of the window goes back, but for the edge after a
+//!   recovery, to where the new local TCP's own edge is.
+//! - The peer is told of a checkpoint at once, and answered while there is no local TCP.
 //! - The local TCP is told no acknowledgment of what it has not sent, no window that the peer has not
-//!   offered, and the peer's MSS.
+//!   offered, and the peer's MSS; and it is not reset while the application uses it.
+//! - The application is told to begin where its log of output does, or later; and that the connection
+//!   has ended when it has, for both.
 //! - From every state that can be reached the transfer can come to its end.
+//!
+//! What a middleware that takes the place of a lost one cannot know is excepted until it has heard the
+//! local TCP, or for good: what was promised as a window, what of the output the present local TCP has
+//! sent itself, and whether the peer has closed. Such a middleware may not tell the application of the
+//! end, and may count the FIN of an earlier life as output.
+//!
+//! Not in the model: timestamps, SACK, window scales, ECN, urgent data, IPv6, segments of several
+//! octets, TIME-WAIT, a peer that fails, and time. A zombie sends and does not receive.
 
 mod application;
 mod config;
