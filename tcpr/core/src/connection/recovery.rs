@@ -65,7 +65,8 @@ impl<C: Conduct> Connection<C> {
         if self.phase == Phase::Done {
             return Err(Refusal::Ended);
         }
-        if theirs.incarnation == current && self.registered {
+        let given_up = self.recovery.is_none() && self.hard.spliced < current;
+        if theirs.incarnation == current && self.registered && !given_up {
             // The same request again: the same answer.
             return Ok(match self.recovery {
                 Some(splice) if splice.asked.is_some() => None,

@@ -515,3 +515,24 @@ fn what_a_fin_that_is_not_meant_acknowledges_may_be_checkpointed() {
     let said = trace.recover_as(hard);
     assert!(said.starts_with("asks the peer"), "{said}");
 }
+
+#[test]
+fn a_recovery_that_was_given_up_can_be_asked_for_again() {
+    let known = busy();
+    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    hard.incarnation = 1;
+    let mut trace = Trace::new();
+    trace.recover_as(hard);
+    for _ in 0..20 {
+        trace.after(1000);
+        trace.tick();
+    }
+    assert!(trace.recover_as(hard).starts_with("asks the peer"));
+    trace.inside = 7777;
+    trace.app(syn());
+    let said = trace.peer(seg(70, 0).ack(95).ts(800, 102));
+    assert!(
+        said.contains("recovered at base 95; app is sent S 29+0"),
+        "{said}"
+    );
+}
