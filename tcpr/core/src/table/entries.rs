@@ -105,21 +105,17 @@ impl<C: Conduct> Tcpr<C> {
         let flags = packet.flags();
         let outbound = direction == Direction::Outbound;
         let quarantined = now < self.quarantined_until && handshake.agreed().is_none();
-        if flags.contains(Flags::RST) {
-            // A forged one must not take the protection away.
-            let refused = handshake.refused_by(outbound, packet);
-            if refused {
-                self.remove(flow, actions);
-            } else if quarantined {
-                self.counters.quarantined += 1;
-                return Some(Verdict::Drop);
-            }
-            return Some(Verdict::Forward { edited: false });
-        }
         if quarantined && !flags.contains(Flags::SYN) {
             // A late SYN does not make a predecessor's connection a new one.
             self.counters.quarantined += 1;
             return Some(Verdict::Drop);
+        }
+        if flags.contains(Flags::RST) {
+            // A forged one must not take the protection away.
+            if handshake.refused_by(outbound, packet) {
+                self.remove(flow, actions);
+            }
+            return Some(Verdict::Forward { edited: false });
         }
         if flags.contains(Flags::SYN) {
             if packet.options().signed {
