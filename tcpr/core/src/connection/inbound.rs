@@ -69,8 +69,8 @@ impl<C: Conduct> Connection<C> {
                     self.keep(packet, counters);
                 }
                 let window = packet.window();
-                let echo = packet.options().timestamps.map(|stamps| stamps.echo);
-                self.pass_acknowledgment(acknowledged, window, echo, actions);
+                let stamps = packet.options().timestamps;
+                self.pass_acknowledgment(acknowledged, window, stamps, actions);
                 self.lowered = true;
                 if bare {
                     return Verdict::Drop;
@@ -241,11 +241,11 @@ impl<C: Conduct> Connection<C> {
         &mut self,
         acknowledged: i64,
         window: u16,
-        echo: Option<u32>,
+        stamps: Option<Timestamps>,
         actions: &mut Actions,
     ) {
-        let timestamps = echo.map(|echo| Timestamps {
-            value: self.held_tsval.or(self.peer_tsval).unwrap_or(0),
+        let timestamps = stamps.map(|Timestamps { value, echo }| Timestamps {
+            value: self.held_tsval.or(self.peer_tsval).unwrap_or(value),
             echo: self.inside_echo(echo),
         });
         self.give(timestamps);

@@ -320,6 +320,18 @@ fn tcpr_that_was_lost_takes_any_timestamp_of_the_peer_rather_than_none() {
 }
 
 #[test]
+fn a_late_acknowledgment_is_passed_on_with_its_own_timestamp_where_none_is_known() {
+    let known = busy();
+    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    trace.app(seg(100, 0).ack(50).win(5).ts(103, 502));
+    // Beyond the local TCP's window, and older than what is known to be acknowledged.
+    let said = trace.peer(seg(90, 0).ack(20).ts(3_000_000_000, 102));
+    assert!(said.contains("ts 3000000000 102"), "{said}");
+}
+
+#[test]
 fn what_is_acknowledged_beyond_the_end_of_the_output_was_the_fin() {
     let mut known = Trace::live();
     known.done_writing(10);
