@@ -135,9 +135,9 @@ impl<C: Conduct> Connection<C> {
         self.hear_echo(packet);
         if loose {
             // What the peer acknowledges was sent, although not before our eyes: by the present local
-            // TCP or one before it.
+            // TCP, or by one before it.
             self.sent = self.sent.max(ack);
-            if self.resumed && !self.heard_local {
+            if self.resumed && !self.is_unsure() {
                 self.inside = self.inside.max(ack);
             }
         }
@@ -260,6 +260,11 @@ impl<C: Conduct> Connection<C> {
                 ..self.to_local(self.hard.peers.number(self.received))
             },
         });
+    }
+
+    /// Whether an earlier local TCP than the one that TCPR was lost with may have sent more than it.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.resumed && self.hard.spliced > 0
     }
 
     /// What the local TCP is told of what the peer acknowledges: no more than it has sent, and no

@@ -53,7 +53,7 @@ impl<C: Conduct> Connection<C> {
             }
             return Verdict::Drop;
         }
-        let unknown = self.resumed && !self.heard_local;
+        let shows_itself = !self.heard_local && self.is_unsure();
         self.heard_local = true;
         // Of a FIN that is not meant, too: what was received with it is to be checkpointed still.
         self.hear_acknowledgment(packet);
@@ -77,8 +77,11 @@ impl<C: Conduct> Connection<C> {
         }
         let end = data_end + i64::from(flags.contains(Flags::FIN));
         let at_end = position == self.inside.max(self.base);
-        // TCPR was lost: what the peer has acknowledged since may be more than this TCP has sent.
-        self.inside = if unknown { end } else { self.inside.max(end) };
+        // What the peer has acknowledged since TCPR was lost may be more than this TCP has sent.
+        self.inside = match shows_itself {
+            true => end,
+            false => self.inside.max(end),
+        };
         self.sent = self.sent.max(end);
         let spliced = self.splice_if_answered(now, position, actions);
         self.release_held(actions);

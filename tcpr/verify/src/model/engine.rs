@@ -141,7 +141,7 @@ impl Turn<'_> {
             return;
         }
         let offered = self.state.peer.offers(self.config);
-        let lost = self.state.losses < self.config.losses;
+        let unsure = self.state.wire.is_loose();
         let Some(local) = &mut self.state.local else {
             return;
         };
@@ -154,8 +154,8 @@ impl Turn<'_> {
                 self.object(Wrong::LocalReset);
             }
             // A middleware that takes the place of another one does not know what the local TCP has
-            // sent. What is acknowledged beyond that is answered and dropped.
-            Err(Wrong::Unsent { .. }) if lost => self.answers = true,
+            // sent. What is acknowledged beyond that is answered and dropped; and then it knows.
+            Err(Wrong::Unsent { .. }) if unsure => self.answers = true,
             Err(wrong) => self.object(wrong),
         }
     }
