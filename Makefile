@@ -12,7 +12,7 @@ CARGO_TARGET_DIR ?= target
 FLAPLAB := $(CARGO_TARGET_DIR)/release/flaplab
 TCPR := $(CARGO_TARGET_DIR)/release/tcpr
 
-.PHONY: help setup build reproduce test bench audit schema clean
+.PHONY: help setup build reproduce test bench verify audit schema clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -43,6 +43,10 @@ bench: build ## tcpr beside plain TCP; the injector; a campaign's cost; bring-up
 	$(FLAPLAB) bench injector
 	$(FLAPLAB) bench campaign
 	bench/run --rounds $(ROUNDS) --routers $(ROUTERS) --flaplab "$(FLAPLAB) bench bring-up --routers {routers} --json"
+
+verify: ## check TCPR's core at larger bounds (20 minutes): specification, model, simulation, mutations
+	scripts/setup
+	cargo run --release --locked -p tcpr-verify
 
 audit: ## licences, duplicates, sources and known vulnerabilities of all dependencies
 	scripts/setup

@@ -11,6 +11,7 @@
 mod mutant;
 
 pub mod model;
+pub mod mutants;
 pub mod simulation;
 pub mod spec;
 
