@@ -33,8 +33,9 @@ const SILENCE: Duration = Duration::from_secs(1);
 const FAR: i64 = 1 << 30;
 
 /// How far ahead of what the peer echoes the TSvals may be that it was told: it takes those of segments
-/// in order only (RFC 7323, 4.3). A second of a clock of 1 ms, which is the fastest (5.4).
-const UNTAKEN: u32 = 1000;
+/// in order only (RFC 7323, 4.3), and waits for one that fills a hole as long as a retransmission takes.
+/// Two minutes of a clock of 1 ms, which is the fastest (5.4).
+const UNTAKEN: u32 = 1 << 17;
 
 /// An established connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

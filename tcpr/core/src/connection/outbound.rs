@@ -230,6 +230,8 @@ impl<C: Conduct> Connection<C> {
             self.give(Some(taken));
             let told = self.outside_timestamps(timestamps);
             self.told_tsval = Some(told.value);
+            // TCPR was lost: what the local TCP echoes is the peer's, and is echoed from here as well.
+            self.peer_tsval.get_or_insert(told.echo);
             self.lowered &= told.echo != timestamps.echo || self.held;
             if told != timestamps {
                 packet.set_timestamps(told);
