@@ -19,7 +19,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("tcpr", &["tcpr-core"]),
     ("tcpr-check", &["tcpr-core"]),
     ("tcpr-cli", &["tcpr", "tcpr-check", "tcpr-core"]),
-    ("tcpr-verify", &["tcpr-core"]),
+    ("tcpr-verify", &["tcpr-check", "tcpr-core"]),
     ("results", &["topologies"]),
     ("injectors", &["topologies", "tcpr", "tcpr-cli"]),
     ("harness", &["injectors", "tcpr", "topologies", "results"]),
