@@ -270,8 +270,8 @@ fn a_key_of_times_has_a_chart_of_the_means_at_its_values() {
     // The line of `none` is the longest of black that goes through three points.
     let line = |color: &str| -> Vec<(f64, f64)> {
         let of_means = |l: &&str| l.contains(color) && l.matches(',').count() == 3;
-        let line = svg.lines().filter(|l| l.starts_with("<polyline"));
-        let line = line.filter(of_means).next_back().unwrap();
+        let mut lines = svg.lines().filter(|l| l.starts_with("<polyline"));
+        let line = lines.rfind(of_means).unwrap();
         let points = line.split("points=\"").nth(1).unwrap();
         let point = |p: &str| {
             let (x, y) = p.split_once(',').unwrap();
