@@ -237,7 +237,7 @@ impl<C: Conduct> Connection<C> {
     }
 
     /// Tells the local TCP what the peer acknowledges, without data.
-    fn pass_acknowledgment(
+    pub(super) fn pass_acknowledgment(
         &mut self,
         acknowledged: i64,
         window: u16,

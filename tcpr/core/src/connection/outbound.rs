@@ -86,6 +86,11 @@ impl<C: Conduct> Connection<C> {
         let spliced = self.splice_if_answered(now, position, actions);
         self.release_held(actions);
 
+        if self.phase == Phase::Done && end > position {
+            self.answer_finished(packet, actions);
+            return Verdict::Drop;
+        }
+
         let told = (self.checkpoint_position(), self.window());
         let repeats = packet.payload_len() == 0
             && !flags.contains(Flags::FIN)
@@ -108,6 +113,17 @@ impl<C: Conduct> Connection<C> {
         let verdict = self.edit_outbound(packet, position, flags, told.1);
         self.end_if_finished(now, actions);
         verdict
+    }
+
+    /// The peer has acknowledged all that there is, and may have forgotten the connection: a local TCP
+    /// that was put in place before that was known repeats in vain what an earlier one has sent.
+    fn answer_finished(&mut self, packet: &Packet<'_>, actions: &mut Actions) {
+        let stamps = packet.options().timestamps.map(|stamps| Timestamps {
+            value: stamps.echo,
+            echo: self.outside_tsval(stamps.value),
+        });
+        let window = u16::try_from(self.peer_window >> self.scales().1).unwrap_or(u16::MAX);
+        self.pass_acknowledgment(self.acked, window, stamps, actions);
     }
 
     /// Whether the local TCP's output is of the past: a recovery has begun, or it has failed.

@@ -78,6 +78,26 @@ fn after_an_acknowledged_fin_the_new_tcp_begins_with_the_fin() {
 }
 
 #[test]
+fn a_new_tcp_that_repeats_its_output_to_a_peer_that_has_finished_is_answered() {
+    let mut trace = Trace::live();
+    trace.done_writing(10);
+    trace.app(seg(0, 10).ack(0).flags("F").ts(101, 501));
+    trace.app(seg(11, 0).ack(0).flags("R"));
+    assert_eq!(trace.recover(), "base 0");
+    trace.inside = 7777;
+    trace.app(syn());
+    trace.app(seg(0, 4).ack(0).ts(9001, 501));
+    // All of it has arrived before the local TCP failed, and the peer closes too.
+    trace.peer(seg(0, 0).ack(11).flags("F").ts(502, 101));
+    trace.app(seg(4, 0).ack(1).ts(9002, 502));
+    assert!(trace.checkpoint(1).ends_with("closed Finished"));
+    assert_eq!(
+        trace.app(seg(4, 4).ack(1).ts(9003, 502)),
+        "dropped; app is sent 1+0 ack 8 win 1000 ts 502 9003"
+    );
+}
+
+#[test]
 fn while_the_application_is_down_keepalives_and_window_probes_are_answered() {
     let mut trace = failed();
     let answer = "dropped; peer is sent 100+0 ack 30 win 993 ts 102 502";
