@@ -9,6 +9,8 @@ fn bench(arguments: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tcpr"))
         .arg("bench")
         .args(arguments.split(' '))
+        // That of an ordinary user of Debian.
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/games")
         .output()
         .unwrap()
 }

@@ -122,6 +122,9 @@ impl Host {
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let namespace = Arc::clone(&self.namespace);
         let mut command = Command::new(program);
+        // Where tc, ip and nft are is not on an ordinary user's path.
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
         // SAFETY: one system call on a descriptor that the closure keeps open.
         unsafe {
             command.pre_exec(move || Ok(setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET)?));
