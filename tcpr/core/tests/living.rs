@@ -505,3 +505,16 @@ fn ipv6_is_protected_alike() {
         "peer gets 0+7 ack 0 win 1040 ts 102 502"
     );
 }
+
+#[test]
+fn a_bare_acknowledgment_does_not_tell_the_peer_of_octets_that_were_fenced_off() {
+    let mut trace = Trace::live();
+    trace.app(seg(0, 10).ack(0).ts(101, 501));
+    // Beyond the window: it is dropped, and what the local TCP says next has its number.
+    let said = trace.app(seg(10, 60_000).ack(0).ts(102, 501));
+    assert_eq!(said, "dropped");
+    trace.peer(seg(0, 10).ack(10).win(30_000).ts(502, 101));
+    let said = trace.app(seg(60_010, 0).ack(10).ts(103, 502));
+    assert!(said.starts_with("peer gets 10+0 ack 0"), "{said}");
+    assert_eq!(trace.done_writing(10), "ok");
+}

@@ -77,16 +77,25 @@ impl<C: Conduct> Connection<C> {
         }
         let end = data_end + i64::from(flags.contains(Flags::FIN));
         let at_end = position == self.inside.max(self.base);
+        // A number that skips what was fenced off would tell the peer that it has missed something.
+        let bare = end == position && !self.blind;
+        let position = if bare {
+            position.min(self.sent)
+        } else {
+            position
+        };
         // What the peer has acknowledged since TCPR was lost may be more than this TCP has sent.
         self.inside = match shows_itself {
             true => end,
             false => self.inside.max(end),
         };
-        self.sent = self.sent.max(end);
+        if !bare {
+            self.sent = self.sent.max(end);
+        }
         let spliced = self.splice_if_answered(now, position, actions);
         self.release_held(actions);
 
-        if self.phase == Phase::Done && end > position {
+        if self.phase == Phase::Done && end > position && !bare {
             self.answer_finished(packet, actions);
             return Verdict::Drop;
         }
@@ -152,7 +161,13 @@ impl<C: Conduct> Connection<C> {
         // A keepalive is one below what is acknowledged; a probe of a closed window, and a FIN, lie
         // one beyond the edge (RFC 9293, 3.8.4 and 3.8.6.1).
         let lowest = self.base.max(self.acked - FAR) - 1;
-        let highest = self.peer_edge.max(self.sent) + 2;
+        // A local TCP that has outlived TCPR has heard of windows that TCPR has not: what comes late
+        // tells of smaller ones.
+        let unheard = match self.resumed {
+            true => i64::from(u16::MAX) << self.scales().1,
+            false => 0,
+        };
+        let highest = self.peer_edge.max(self.sent) + 2 + unheard;
         let unknown = self.resumed && !self.heard_local;
         let acknowledges = unknown || !packet.flags().contains(Flags::ACK) || {
             let ack = self

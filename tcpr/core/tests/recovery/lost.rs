@@ -583,3 +583,18 @@ fn what_an_earlier_local_tcp_has_sent_is_not_acknowledged_to_one_that_tcpr_was_l
         "app gets 50+10 ack 5 win 1000 ts 600 9001; acked 100"
     );
 }
+
+#[test]
+fn a_late_window_does_not_fence_off_a_local_tcp_that_has_heard_of_a_larger_one() {
+    let known = busy();
+    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    trace.hard = Some(hard);
+    // It was on its way when the peer offered 400 octets more.
+    trace.peer(seg(50, 0).ack(100).win(10).ts(503, 102));
+    assert_eq!(
+        trace.app(seg(100, 300).ack(50).ts(110, 502)),
+        "peer gets 100+300 ack 30 win 1005 ts 110 502"
+    );
+}
