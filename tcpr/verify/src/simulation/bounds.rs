@@ -74,6 +74,8 @@ pub struct Summary {
     pub stalls_of_control: u64,
     /// Runs that do not end because smoltcp, on either side, is stuck.
     pub stalls_of_stacks: u64,
+    /// Runs at whose end the peer's TCP waits for its last acknowledgment, TCPR having been lost.
+    pub last_acks_missing: u64,
     /// The first run that has failed.
     pub failure: Option<Failure>,
 }
@@ -164,6 +166,7 @@ fn try_run(
     summary.packets += outcome.packets;
     summary.crashes += outcome.crashes as u64;
     summary.stalls_of_stacks += u64::from(outcome.stack_stalled);
+    summary.last_acks_missing += u64::from(outcome.last_ack_missing);
     summary.failure = outcome.faults.into_iter().next().map(|fault| Failure {
         seed,
         crashes: crashes.to_vec(),

@@ -69,12 +69,14 @@ impl Arguments {
             crashes,
             stalls_of_control,
             stalls_of_stacks,
+            last_acks_missing,
             failure,
         } = sweep(&bounds, mutant);
         println!(
             "seeds {} to {}: {runs} runs, {crashes} crashes, {packets} packets; \
              {stalls_of_control} seeds left out, with which smoltcp stalls by itself; \
-             {stalls_of_stacks} runs in which it stalls",
+             {stalls_of_stacks} runs in which it stalls, {last_acks_missing} at whose end the peer lacks an \
+             acknowledgment alone",
             self.seed,
             self.seed + seeds - 1
         );

@@ -137,6 +137,7 @@ impl Middle {
     pub(super) fn begin(&mut self, base: u64, slack: usize) {
         (self.heard, self.resumed, self.slack) = (false, false, slack);
         self.inside.begin(base, slack);
+        self.outside.fence();
     }
 
     /// TCPR is lost, with all it knew, and its successor begins: until it is told otherwise it lets
@@ -149,7 +150,7 @@ impl Middle {
         self.holds.forget();
         self.queue.clear();
         self.notices.clear();
-        self.outside.forget();
+        self.outside.forget(living);
     }
 
     /// A packet comes to where TCPR stands.

@@ -45,6 +45,8 @@ pub(super) struct Outside {
     edge: Option<i64>,
     /// How far the edge may go back.
     slack: i64,
+    /// The local TCP has outlived a TCPR.
+    unfenced: bool,
     tsval: Option<u32>,
 
     /// What may be acknowledged.
@@ -73,6 +75,7 @@ impl Outside {
             told: 0,
             edge: None,
             slack: 0,
+            unfenced: false,
             tsval: None,
             checkpoint: 0,
             announced: None,
@@ -98,11 +101,17 @@ impl Outside {
         self.slack = slack as i64;
     }
 
+    /// The application has a new TCP.
+    pub(super) fn fence(&mut self) {
+        self.unfenced = false;
+    }
+
     /// TCPR is lost, and its successor can know no better than the peer and the new TCP say: of the
     /// window nothing, and of timestamps what the peer's echo says, which may be a late one. Whether
     /// that is good enough the peer decides, who drops what is old for it.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn forget(&mut self, living: bool) {
         (self.edge, self.tsval) = (None, None);
+        self.unfenced = living;
     }
 
     /// What the local TCP has sent up to here need not have come so far. A TCPR that knows nothing lets
@@ -292,8 +301,9 @@ impl Outside {
             });
         }
         // One octet may probe a closed window (RFC 9293, 3.8.6.1), and smoltcp's fast retransmission
-        // minds no window: TCPR passes two.
-        if end > self.peer_edge + 2 {
+        // minds no window: TCPR passes two. Of a TCP that has outlived a TCPR it passes more, for that
+        // one may have heard of a larger window.
+        if end > self.peer_edge + 2 && !self.unfenced {
             faults.push(Fault::BeyondWindow {
                 end,
                 edge: self.peer_edge,

@@ -77,6 +77,12 @@ impl Peer {
         done
     }
 
+    /// Whether its application has all that there is, and has said that it is done: what its TCP may
+    /// lack is an acknowledgment.
+    pub(super) fn has_all(&self) -> bool {
+        self.eof && self.shut
+    }
+
     fn read(&mut self, now: Duration, faults: &mut Vec<Fault>) -> bool {
         if self.eof || now < self.next_read {
             return false;

@@ -40,6 +40,9 @@ pub struct Outcome {
     pub finished: bool,
     /// It has not finished because smoltcp, on either side, is stuck.
     pub stack_stalled: bool,
+    /// Both applications have all and are done, and TCPR was lost: the peer's TCP alone waits for the
+    /// acknowledgment of its FIN, which TCPR does not know to give.
+    pub last_ack_missing: bool,
     /// Packets where TCPR stands, in both directions.
     pub packets: u64,
     /// The first packet after which a crash is within what can be recovered.
@@ -137,13 +140,17 @@ impl<'a> World<'a> {
         let finished = over.is_some() || self.has_finished();
         let stack_stalled = !finished && self.has_stack_stalled();
         let mut faults = self.middle.faults;
-        if !finished && !stack_stalled && faults.is_empty() {
+        let lost = self.crashes[..self.crashed].iter().any(|crash| crash.lose);
+        let done = self.application.has_finished() && self.peer.has_all();
+        let last_ack_missing = !finished && lost && done;
+        if !finished && !stack_stalled && !last_ack_missing && faults.is_empty() {
             faults.push(Fault::Stalled { limit: LIMIT });
         }
         let outcome = Outcome {
             faults,
             finished,
             stack_stalled,
+            last_ack_missing,
             packets: self.packets,
             protected: self.protected.unwrap_or(self.packets),
             crashes: self.crashed,
