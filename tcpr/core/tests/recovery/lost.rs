@@ -1,14 +1,26 @@
 //! TCPR itself is lost: what the hard state and the peer tell its successor.
 
-use tcpr_core::{Pattern, Refusal};
+use tcpr_core::{Hard, Pattern, Refusal};
 
 use crate::trace::{Trace, seg};
 use crate::{busy, failed, syn};
 
+/// What the application has of its connection.
+fn hard_of(known: &Trace) -> Hard {
+    known.tcpr.summary(known.now, &known.flow).unwrap().hard
+}
+
+/// A TCPR in the place of one that was lost, while the application and its TCP live on.
+fn resumed(hard: Hard) -> Trace {
+    let mut trace = Trace::new();
+    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    trace
+}
+
 #[test]
 fn tcpr_that_was_lost_with_the_application_asks_the_peer() {
     let known = busy();
-    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut hard = hard_of(&known);
     assert_eq!(hard.acked, 40);
     hard.incarnation = 1;
     let mut trace = Trace::new();
@@ -69,7 +81,7 @@ fn a_late_syn_does_not_open_a_connection_of_a_tcpr_that_was_lost() {
 #[test]
 fn a_late_answer_of_the_peer_does_not_bound_what_it_may_acknowledge() {
     let known = busy();
-    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut hard = hard_of(&known);
     hard.incarnation = 1;
     let mut trace = Trace::new();
     trace.recover_as(hard);
@@ -92,7 +104,7 @@ fn a_late_answer_of_the_peer_does_not_bound_what_it_may_acknowledge() {
 #[test]
 fn a_silent_peer_is_asked_again_and_given_up() {
     let known = busy();
-    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut hard = hard_of(&known);
     hard.incarnation = 1;
     let mut trace = Trace::new();
     trace.recover_as(hard);
@@ -111,7 +123,7 @@ fn a_silent_peer_is_asked_again_and_given_up() {
 #[test]
 fn a_peer_that_has_lost_the_connection_says_so_when_asked() {
     let known = busy();
-    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut hard = hard_of(&known);
     hard.incarnation = 1;
     let mut trace = Trace::new();
     trace.recover_as(hard);
@@ -126,7 +138,7 @@ fn tcpr_that_was_lost_while_the_application_lives_goes_on_with_its_hard_state() 
     let mut known = failed();
     known.recovered(7777, 9000);
     known.app(seg(0, 20).ack(30).ts(9002, 502));
-    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let hard = hard_of(&known);
     let mut trace = Trace::new();
     trace.inside = 7777;
     trace.tcpr.quarantine(std::time::Duration::from_secs(100));
@@ -152,9 +164,8 @@ fn tcpr_that_was_lost_while_the_application_lives_goes_on_with_its_hard_state() 
 fn tcpr_that_was_lost_believes_a_checkpoint_of_what_it_has_not_seen_until_it_hears_the_local_tcp() {
     // The peer has sent 50 octets before TCPR was lost.
     let known = busy();
-    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
-    let mut trace = Trace::new();
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    let hard = hard_of(&known);
+    let mut trace = resumed(hard);
     // It sends some of them again, for their acknowledgment is missing.
     trace.peer(seg(30, 10).ack(40).ts(700, 102));
     assert_eq!(trace.checkpoint(45), "ok");
@@ -171,9 +182,8 @@ fn tcpr_that_was_lost_believes_a_checkpoint_of_what_it_has_not_seen_until_it_hea
 #[test]
 fn tcpr_that_was_lost_learns_from_the_peer_what_timestamps_it_was_told() {
     let known = busy();
-    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
-    let mut trace = Trace::new();
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    let mut hard = hard_of(&known);
+    let mut trace = resumed(hard);
     // The application dies before its TCP has said anything.
     assert_eq!(
         trace.app(seg(60, 0).ack(50).flags("R")),
@@ -214,9 +224,8 @@ fn tcpr_that_was_lost_learns_from_the_peer_what_timestamps_it_was_told() {
 #[test]
 fn a_late_segment_does_not_tell_a_new_tcpr_how_much_the_local_tcp_has_received() {
     let known = busy();
-    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
-    let mut trace = Trace::new();
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    let hard = hard_of(&known);
+    let mut trace = resumed(hard);
     trace.hard = Some(hard);
     trace.peer(seg(30, 5).ack(40).ts(502, 102));
     assert_eq!(
@@ -233,9 +242,8 @@ fn a_late_segment_does_not_tell_a_new_tcpr_how_much_the_local_tcp_has_received()
 #[test]
 fn what_the_local_tcp_had_behind_a_hole_when_tcpr_was_lost_it_may_acknowledge() {
     let known = busy();
-    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
-    let mut trace = Trace::new();
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    let hard = hard_of(&known);
+    let mut trace = resumed(hard);
     trace.app(seg(100, 0).ack(50).win(1000).ts(103, 502));
     trace.peer(seg(50, 10).ack(40).ts(503, 103));
     // It had 60 to 80 already.
@@ -249,10 +257,9 @@ fn what_the_local_tcp_had_behind_a_hole_when_tcpr_was_lost_it_may_acknowledge() 
 fn a_new_tcpr_does_not_take_what_an_old_local_tcp_has_sent_for_the_present_ones() {
     let mut known = failed();
     known.recovered(7777, 9000);
-    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
-    let mut trace = Trace::new();
+    let hard = hard_of(&known);
+    let mut trace = resumed(hard);
     trace.inside = 7777;
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
     trace.app(seg(0, 10).ack(30).ts(9002, 502));
     assert_eq!(
         trace.peer(seg(50, 0).ack(100).ts(600, 102)),
@@ -271,10 +278,9 @@ fn the_application_can_tell_a_new_tcpr_that_the_peers_fin_has_passed() {
     known.done_writing(0);
     known.app(seg(0, 0).ack(0).flags("F").ts(101, 501));
     known.peer(seg(0, 0).ack(0).flags("F").ts(502, 100));
-    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut hard = hard_of(&known);
     hard.peer_fin = None;
-    let mut trace = Trace::new();
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    let mut trace = resumed(hard);
     trace.app(seg(1, 0).ack(1).ts(102, 502));
     // It reads to the end, and says so.
     hard.peer_fin = Some(0);
@@ -290,9 +296,8 @@ fn tcpr_that_was_lost_after_the_fin_learns_of_it_from_the_peer() {
     let mut known = Trace::live();
     known.done_writing(10);
     known.app(seg(0, 10).ack(0).flags("F").ts(101, 501));
-    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
-    let mut trace = Trace::new();
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    let hard = hard_of(&known);
+    let mut trace = resumed(hard);
     trace.hard = Some(hard);
     assert_eq!(
         trace.peer(seg(0, 0).ack(11).ts(502, 101)),
@@ -310,9 +315,8 @@ fn tcpr_that_was_lost_after_the_fin_learns_of_it_from_the_peer() {
 #[test]
 fn tcpr_that_was_lost_takes_any_timestamp_of_the_peer_rather_than_none() {
     let known = busy();
-    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
-    let mut trace = Trace::new();
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    let mut hard = hard_of(&known);
+    let mut trace = resumed(hard);
     // Behind a hole: the local TCP takes it for the latest only when the hole is filled.
     trace.peer(seg(70, 20).ack(60).ts(3_000_000_000, 102));
     trace.app(seg(60, 0).ack(50).flags("R"));
@@ -327,9 +331,8 @@ fn tcpr_that_was_lost_takes_any_timestamp_of_the_peer_rather_than_none() {
 #[test]
 fn a_late_acknowledgment_is_passed_on_with_a_timestamp_that_the_local_tcp_knows() {
     let known = busy();
-    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
-    let mut trace = Trace::new();
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    let hard = hard_of(&known);
+    let mut trace = resumed(hard);
     trace.app(seg(100, 0).ack(50).win(5).ts(103, 502));
     // Beyond the local TCP's window, and older than what is known to be acknowledged.
     let said = trace.peer(seg(90, 0).ack(20).ts(3_000_000_000, 102));
@@ -339,9 +342,8 @@ fn a_late_acknowledgment_is_passed_on_with_a_timestamp_that_the_local_tcp_knows(
 #[test]
 fn the_peer_is_echoed_what_the_local_tcp_has_taken_of_it_before_tcpr_was_lost() {
     let known = busy();
-    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
-    let mut trace = Trace::new();
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    let hard = hard_of(&known);
+    let mut trace = resumed(hard);
     trace.hard = Some(hard);
     trace.app(seg(100, 0).ack(50).win(5).ts(103, 502));
     let said = trace.checkpoint(50);
@@ -355,11 +357,10 @@ fn what_is_acknowledged_beyond_the_end_of_the_output_was_the_fin() {
     known.app(seg(0, 10).ack(0).flags("F").ts(101, 501));
     known.app(seg(11, 0).ack(0).flags("R"));
     known.recovered(7777, 9000);
-    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let hard = hard_of(&known);
     assert_eq!(hard.done_writing, None, "not announced again yet");
-    let mut trace = Trace::new();
+    let mut trace = resumed(hard);
     trace.inside = 7777;
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
     trace.hard = Some(hard);
     trace.app(seg(0, 10).ack(0).ts(9001, 501));
     trace.peer(seg(0, 0).ack(11).ts(502, 102));
@@ -370,7 +371,7 @@ fn what_is_acknowledged_beyond_the_end_of_the_output_was_the_fin() {
 #[test]
 fn a_late_echo_is_made_up_for_when_the_peer_echoes_what_it_had_been_told() {
     let known = busy();
-    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut hard = hard_of(&known);
     hard.incarnation = 1;
     let mut trace = Trace::new();
     trace.recover_as(hard);
@@ -392,7 +393,7 @@ fn a_fin_that_a_late_answer_does_not_acknowledge_is_known_when_the_peer_acknowle
     let mut known = Trace::live();
     known.done_writing(10);
     known.app(seg(0, 10).ack(0).flags("F").ts(101, 501));
-    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut hard = hard_of(&known);
     hard.incarnation = 1;
     let mut trace = Trace::new();
     trace.recover_as(hard);
@@ -436,12 +437,12 @@ fn an_unregistered_connection_is_masked_and_can_be_recovered_from_octet_zero() {
 }
 
 /// A connection whose FIN was sent when TCPR was lost, and its hard state then.
-fn closing() -> tcpr_core::Hard {
+fn closing() -> Hard {
     let mut known = Trace::live();
     known.done_writing(10);
     known.app(seg(0, 10).ack(0).flags("F").ts(101, 501));
     known.peer(seg(0, 0).ack(10).ts(502, 101));
-    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let hard = hard_of(&known);
     assert_eq!((hard.acked, hard.done_writing), (10, Some(10)));
     hard
 }
@@ -449,8 +450,7 @@ fn closing() -> tcpr_core::Hard {
 #[test]
 fn a_fin_that_was_sent_before_tcpr_was_lost_is_no_output_and_ends_the_connection() {
     let hard = closing();
-    let mut trace = Trace::new();
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    let mut trace = resumed(hard);
     trace.hard = Some(hard);
     assert_eq!(
         trace.peer(seg(0, 0).ack(11).flags("F").ts(503, 102)),
@@ -464,8 +464,7 @@ fn a_fin_that_was_sent_before_tcpr_was_lost_is_no_output_and_ends_the_connection
 #[test]
 fn a_fin_that_was_on_its_way_when_tcpr_was_lost_can_be_announced_again() {
     let mut hard = closing();
-    let mut trace = Trace::new();
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    let mut trace = resumed(hard);
     // The application dies before its TCP has said anything.
     hard.incarnation = 1;
     trace.recover_as(hard);
@@ -489,8 +488,7 @@ fn a_fin_that_was_acknowledged_in_an_earlier_life_can_be_announced_to_the_next_t
     // What a recovery after the FIN was acknowledged leaves behind.
     hard.acked = 11;
     hard.done_writing = None;
-    let mut trace = Trace::new();
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    let mut trace = resumed(hard);
     assert_eq!(
         trace.done_writing(9),
         "refused: the output cannot end at 9: 11 octets of it have been sent"
@@ -501,9 +499,8 @@ fn a_fin_that_was_acknowledged_in_an_earlier_life_can_be_announced_to_the_next_t
 #[test]
 fn what_the_local_tcp_received_before_tcpr_was_lost_may_be_checkpointed() {
     let known = busy();
-    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
-    let mut trace = Trace::new();
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    let mut hard = hard_of(&known);
+    let mut trace = resumed(hard);
     // The peer sends again what it has no acknowledgment of, and the local TCP dies unheard.
     trace.peer(seg(30, 10).ack(60).ts(700, 102));
     hard.incarnation = 1;
@@ -534,9 +531,8 @@ fn a_syn_repeated_while_tcpr_was_lost_does_not_reach_the_peer_of_a_connection_op
 #[test]
 fn what_a_fin_that_is_not_meant_acknowledges_may_be_checkpointed() {
     let known = busy();
-    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
-    let mut trace = Trace::new();
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    let mut hard = hard_of(&known);
+    let mut trace = resumed(hard);
     assert_eq!(
         trace.app(seg(100, 0).ack(50).flags("F").ts(103, 502)),
         "dropped; app is sent R 50+0 win 0; failed"
@@ -550,7 +546,7 @@ fn what_a_fin_that_is_not_meant_acknowledges_may_be_checkpointed() {
 #[test]
 fn a_recovery_that_was_given_up_can_be_asked_for_again() {
     let known = busy();
-    let mut hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
+    let mut hard = hard_of(&known);
     hard.incarnation = 1;
     let mut trace = Trace::new();
     trace.recover_as(hard);
@@ -572,10 +568,9 @@ fn a_recovery_that_was_given_up_can_be_asked_for_again() {
 fn what_an_earlier_local_tcp_has_sent_is_not_acknowledged_to_one_that_tcpr_was_lost_with() {
     let mut known = failed();
     known.recovered(7777, 9000);
-    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
-    let mut trace = Trace::new();
+    let hard = hard_of(&known);
+    let mut trace = resumed(hard);
     trace.inside = 7777;
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
     // The first local TCP has sent up to 100, the present one from 40 on, and now up to 45.
     trace.app(seg(0, 5).ack(30).ts(9002, 502));
     assert_eq!(
@@ -587,9 +582,8 @@ fn what_an_earlier_local_tcp_has_sent_is_not_acknowledged_to_one_that_tcpr_was_l
 #[test]
 fn a_late_window_does_not_fence_off_a_local_tcp_that_has_heard_of_a_larger_one() {
     let known = busy();
-    let hard = known.tcpr.summary(known.now, &known.flow).unwrap().hard;
-    let mut trace = Trace::new();
-    assert_eq!(trace.tcpr.resume(trace.now, hard), Ok(hard));
+    let hard = hard_of(&known);
+    let mut trace = resumed(hard);
     trace.hard = Some(hard);
     // It was on its way when the peer offered 400 octets more.
     trace.peer(seg(50, 0).ack(100).win(10).ts(503, 102));
