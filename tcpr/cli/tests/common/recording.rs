@@ -1,11 +1,13 @@
 //! What passes at a host, recorded into a capture file.
 
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, poll};
 use pcap::{Active, Capture};
 use tcpr_cli::bed::Host;
 
@@ -46,6 +48,15 @@ impl Recording {
     }
 }
 
+/// Waits for packets, for [`BLOCK`] at most.
+fn wait(capture: &Capture<Active>) {
+    // SAFETY: the capture keeps its descriptor open for longer than it is borrowed here.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(capture.as_raw_fd()) };
+    let mut polled = [PollFd::new(descriptor, PollFlags::POLLIN)];
+    // Whatever comes of it, the capture is asked again.
+    let _ = poll(&mut polled, BLOCK.as_millis() as u16);
+}
+
 /// The kernel hands over a block of packets that is not full after [`BLOCK`].
 fn record(capture: Capture<Active>, path: &Path, stopped: &AtomicBool) -> u32 {
     let mut file = capture.savefile(path).unwrap();
@@ -61,7 +72,7 @@ fn record(capture: Capture<Active>, path: &Path, stopped: &AtomicBool) -> u32 {
                 if stopped.load(Relaxed) && heard.elapsed() > 10 * BLOCK {
                     break;
                 }
-                thread::sleep(BLOCK / 10);
+                wait(&capture);
             }
             Err(e) => panic!("{e}"),
         }
