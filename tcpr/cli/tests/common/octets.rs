@@ -1,9 +1,7 @@
 //! The streams that are sent: every octet is known from its offset.
 
-use std::sync::OnceLock;
-
 /// A prime, so that no common segment size divides it: octets that are out of place show.
-const PERIOD: usize = 1_048_573;
+const PERIOD: usize = 65_521;
 
 /// A stream of octets without an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,34 +9,35 @@ pub(crate) struct Octets {
     period: &'static [u8],
 }
 
+// Known before the process starts: one that lives for milliseconds gets to take its input.
+static APPLICATIONS: [u8; PERIOD] = random(1);
+static PEERS: [u8; PERIOD] = random(2);
+
 /// What the application sends.
 pub(crate) fn from_application() -> Octets {
-    static PERIOD: OnceLock<Vec<u8>> = OnceLock::new();
     Octets {
-        period: PERIOD.get_or_init(|| random(1)),
+        period: &APPLICATIONS,
     }
 }
 
 /// What its peer sends.
 pub(crate) fn from_peer() -> Octets {
-    static PERIOD: OnceLock<Vec<u8>> = OnceLock::new();
-    Octets {
-        period: PERIOD.get_or_init(|| random(2)),
-    }
+    Octets { period: &PEERS }
 }
 
-fn random(seed: u64) -> Vec<u8> {
+/// The numbers of splitmix64.
+const fn random(seed: u64) -> [u8; PERIOD] {
+    let mut octets = [0; PERIOD];
     let mut state = seed;
-    let words = std::iter::repeat_with(|| {
-        // splitmix64
+    let mut at = 0;
+    while at < PERIOD {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)).to_le_bytes()
-    });
-    let mut octets: Vec<u8> = words.take(PERIOD / 8 + 1).flatten().collect();
-    octets.truncate(PERIOD);
+        octets[at] = ((z ^ (z >> 31)) >> 56) as u8;
+        at += 1;
+    }
     octets
 }
 

@@ -15,7 +15,6 @@ use tcpr_cli::bed::{self, Host, Routed, Served, Throwaway, Wire};
 
 use super::application::{Job, Progress, Role, set_initial};
 use super::kernel::Counters;
-use super::octets::{Sum, from_application, from_peer};
 use super::peer::{Controls, Peer, Totals};
 use super::recording::Recording;
 use super::{program, wait_for};
@@ -381,13 +380,17 @@ impl Trial {
         let controls = std::sync::Arc::clone(&self.peer.controls);
         let (sent, received) = (&controls.sent, &controls.received);
         let before = (sent.load(Relaxed), received.load(Relaxed));
-        let deadline = Instant::now() + PATIENCE;
+        // What the peer had on its way when the application was killed waits for its timer, which each
+        // kill in the midst of its retransmission doubles (RFC 6298, 5.5).
+        let timeout = Duration::from_micros(self.peer.info().tcpi_rto.into());
+        let patience = PATIENCE + timeout;
+        let deadline = Instant::now() + patience;
         while sent.load(Relaxed) < before.0 + octets || received.load(Relaxed) < before.1 + octets {
             self.assert_well();
             let tcp = self.peer.info();
             assert!(
                 Instant::now() < deadline,
-                "waited {PATIENCE:?} for octets both ways from {before:?}; {:?}; the application: \
+                "waited {patience:?} for octets both ways from {before:?}; {:?}; the application: \
                  {:?}, buffer {:?}; TCPR: {:?}; the peer's TCP: {} unacknowledged, window {}, \
                  {} retransmits, timeout {} us, heard {} ms ago",
                 controls,
@@ -484,8 +487,6 @@ fn store_key() {
 
 /// Starts the application and opens the connection; gives the peer's end.
 fn open(job: &Job, setup: &Setup, app: &Host, peer: &Host) -> (Throwaway, TcpStream) {
-    // So that the first start does not wait for them.
-    let _ = (from_application(), from_peer(), Sum::default());
     let socket = |host: &Host| {
         host.run(|| Socket::new(Domain::for_address(job.local), Type::STREAM, None).unwrap())
     };
