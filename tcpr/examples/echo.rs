@@ -98,7 +98,7 @@ fn echo(mut stream: TcpStream, connection: &Connection, known: u64) -> Result<()
     record.hard.done_writing = Some(offset);
     record.hard.checkpoint = offset + 1;
     store(&record)?;
-    connection.checkpoint(offset + 1)?;
+    connection.checkpoint_end(offset)?;
     connection.wait_closed(PATIENCE)?;
     connection.done()?;
     Ok(fs::remove_file(RECORD)?)

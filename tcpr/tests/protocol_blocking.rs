@@ -140,7 +140,7 @@ fn a_restart_of_the_server_in_mid_request_is_not_the_applications_business() {
             .any(|ask| matches!(ask, Request::DoneWriting { .. }))
     });
     drop(first);
-    connection.checkpoint(41).unwrap();
+    connection.checkpoint_end(41).unwrap();
     let second = Serving::unix(&socket(folder.path()), obey);
     call.join().unwrap().unwrap();
     let asked = second.asked();
@@ -152,7 +152,8 @@ fn a_restart_of_the_server_in_mid_request_is_not_the_applications_business() {
     else {
         panic!("{asked:?}")
     };
-    assert_eq!((told.acked, told.checkpoint), (900, 41));
+    let input = (told.checkpoint, told.peer_fin);
+    assert_eq!((told.acked, input), (900, (42, Some(41))));
     assert!(asked[3..].contains(&Request::DoneWriting {
         flow,
         written: 1000

@@ -32,6 +32,7 @@ async fn a_restart_of_the_server_in_mid_request_is_not_the_applications_business
     let connection = client.register(flow).await.unwrap();
     connection.checkpoint(40).unwrap();
     connection.wait_acked(900, SOON).await.unwrap();
+    connection.checkpoint_end(40).unwrap();
     let waiting = connection.clone();
     let call = tokio::spawn(async move { waiting.done_writing(1000).await });
     let found = move || {
@@ -52,7 +53,8 @@ async fn a_restart_of_the_server_in_mid_request_is_not_the_applications_business
     else {
         panic!("{asked:?}")
     };
-    assert_eq!((told.acked, told.checkpoint), (900, 40));
+    let input = (told.checkpoint, told.peer_fin);
+    assert_eq!((told.acked, input), (900, (41, Some(40))));
     assert_eq!(
         asked[3],
         Request::DoneWriting {

@@ -405,6 +405,30 @@ fn killed_after_the_peers_fin_that_was_checkpointed() {
     });
 }
 
+/// What TCPR knew of the peer's end goes with it: only the application can say that there was one.
+#[test]
+fn the_server_is_killed_after_the_peers_fin_while_the_application_lives() {
+    in_bed(test_name!(), || {
+        // A peer that does not read keeps our side from closing.
+        let mut trial = Trial::start(Setup {
+            deaf: true,
+            output: Some(40_000_000),
+            quota: 100_000,
+            ..Setup::default()
+        });
+        trial.wait_for_full_buffers();
+        trial.close_peer();
+        let dir = trial.job.dir.clone();
+        wait_for("the peer's end", PATIENCE, || {
+            Progress::load(&dir).ended.then_some(())
+        });
+        trial.served.kill();
+        trial.served.restart().unwrap();
+        let totals = trial.finish();
+        assert_eq!((totals.sent, totals.received), (100_000, 40_000_000));
+    });
+}
+
 #[test]
 fn killed_after_the_peers_fin_that_was_not_checkpointed() {
     in_bed(test_name!(), || {

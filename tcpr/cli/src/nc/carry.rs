@@ -177,7 +177,7 @@ fn receive(
         hard.peer_fin = Some(end);
         hard.checkpoint = end + 1;
     })?;
-    connection.checkpoint(end + 1)?;
+    connection.checkpoint_end(end)?;
     Ok(())
 }
 

@@ -73,16 +73,16 @@ impl Offsets {
 
     /// The checkpoint of the one leg, when the other one's peer has acknowledged so much.
     pub(super) fn checkpoint(&self, acked: u64) -> u64 {
-        match self.end {
+        match self.through(acked) {
             // The FIN counts one.
-            Some(end) if acked >= end => end + 1,
-            _ => acked.min(self.read),
+            Some(end) => end + 1,
+            None => acked.min(self.read),
         }
     }
 
-    /// Whether everything has been acknowledged, and there will be no more.
-    pub(super) fn is_through(&self, acked: u64) -> bool {
-        self.end.is_some_and(|end| acked >= end)
+    /// Where the input ends, once all of it has been acknowledged.
+    pub(super) fn through(&self, acked: u64) -> Option<u64> {
+        self.end.filter(|&end| acked >= end)
     }
 }
 
@@ -115,11 +115,11 @@ mod tests {
         assert_eq!(offsets.checkpoint(10), 10);
         offsets.end_recorded();
         assert_eq!(offsets.checkpoint(9), 9);
-        assert!(!offsets.is_through(9));
+        assert_eq!(offsets.through(9), None);
         assert_eq!(offsets.checkpoint(10), 11);
         // Our own FIN on the other leg is acknowledged too.
         assert_eq!(offsets.checkpoint(11), 11);
-        assert!(offsets.is_through(11));
+        assert_eq!(offsets.through(11), Some(10));
         assert_eq!(input_start(11, Some(10)), 10);
         assert_eq!(input_start(9, Some(10)), 9);
         assert_eq!(input_start(9, None), 9);

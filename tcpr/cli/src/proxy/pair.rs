@@ -320,7 +320,11 @@ impl<'a> Way<'a> {
             let offsets = *self.offsets();
             let checkpoint = offsets.checkpoint(acked);
             if checkpoint > self.from.record().hard.checkpoint {
-                match self.from.checkpoint(checkpoint) {
+                let marked = match offsets.through(acked) {
+                    Some(end) => self.from.checkpoint_end(end),
+                    None => self.from.checkpoint(checkpoint),
+                };
+                match marked {
                     // It has come to its end: whoever waits for that tells how.
                     Err(ClientError::Refused {
                         refusal: Refusal::Ended,
@@ -330,7 +334,7 @@ impl<'a> Way<'a> {
                 }
                 self.shared.keep_up()?;
             }
-            if offsets.is_through(acked) {
+            if offsets.through(acked).is_some() {
                 return Ok(());
             }
             tokio::select! {

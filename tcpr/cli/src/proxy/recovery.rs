@@ -249,7 +249,7 @@ impl LastLeg {
         // What the other leg's peer has acknowledged may come again.
         let mut buffer = vec![0; 64 << 10];
         while stream.read(&mut buffer).await.map_err(failed)? > 0 {}
-        connection.checkpoint(self.end + 1)?;
+        connection.checkpoint_end(self.end)?;
         loop {
             match connection.wait_closed(Duration::from_secs(3600)).await {
                 Ok(Ending::Finished) => {

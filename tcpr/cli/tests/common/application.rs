@@ -369,7 +369,7 @@ fn read(mut stream: &TcpStream, shared: &Shared<'_>) {
         (progress.offset, progress.sum, progress.ended) = (offset, sum, true);
     });
     if !shared.job.one_way {
-        shared.connection.checkpoint(kept.checkpoint()).unwrap();
+        shared.connection.checkpoint_end(kept.offset).unwrap();
     }
     shared.ended.store(true, Relaxed);
 }

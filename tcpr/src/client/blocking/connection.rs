@@ -59,6 +59,23 @@ impl Connection {
     ///
     /// If it goes back, or an earlier one was refused meanwhile.
     pub fn checkpoint(&self, offset: u64) -> Result<(), ClientError> {
+        self.mark(|session, flow| session.checkpoint(flow, offset))
+    }
+
+    /// The peer has closed after `end` octets, and all that is the application's own: its FIN, which
+    /// counts one, is acknowledged. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::checkpoint`].
+    pub fn checkpoint_end(&self, end: u64) -> Result<(), ClientError> {
+        self.mark(|session, flow| session.checkpoint_end(flow, end))
+    }
+
+    fn mark(
+        &self,
+        mark: impl FnOnce(&mut Session, &Flow) -> Result<(), Refusal>,
+    ) -> Result<(), ClientError> {
         let shared = &self.held.client.shared;
         let flow = self.held.flow;
         let mut state = shared.lock();
@@ -69,11 +86,7 @@ impl Connection {
         };
         self.ours(&state.exchange.session)
             .ok_or(refused(Refusal::Ended))?;
-        state
-            .exchange
-            .session
-            .checkpoint(&flow, offset)
-            .map_err(refused)?;
+        mark(&mut state.exchange.session, &flow).map_err(refused)?;
         shared.send(&mut state);
         Ok(())
     }

@@ -39,6 +39,21 @@ impl Session {
         Ok(())
     }
 
+    /// The peer has closed after `end` octets of input, and all of them are the application's own. A
+    /// TCPR that takes the place of a lost one is told so: it sees no FIN any more.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::checkpoint`].
+    pub fn checkpoint_end(&mut self, flow: &Flow, end: u64) -> Result<(), Refusal> {
+        // The FIN counts one.
+        self.checkpoint(flow, end + 1)?;
+        if let Some(tracked) = self.connections.get_mut(flow) {
+            tracked.hard.peer_fin = Some(end);
+        }
+        Ok(())
+    }
+
     pub(super) fn transmit_checkpoint(
         &mut self,
         now: Duration,

@@ -63,6 +63,23 @@ impl Connection {
     ///
     /// If it goes back, or an earlier one was refused meanwhile.
     pub fn checkpoint(&self, offset: u64) -> Result<(), ClientError> {
+        self.mark(|session, flow| session.checkpoint(flow, offset))
+    }
+
+    /// The peer has closed after `end` octets, and all that is the application's own: its FIN, which
+    /// counts one, is acknowledged. Never waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::checkpoint`].
+    pub fn checkpoint_end(&self, end: u64) -> Result<(), ClientError> {
+        self.mark(|session, flow| session.checkpoint_end(flow, end))
+    }
+
+    fn mark(
+        &self,
+        mark: impl FnOnce(&mut Session, &Flow) -> Result<(), Refusal>,
+    ) -> Result<(), ClientError> {
         let (shared, flow) = (&self.held.client.shared, self.held.flow);
         let mut exchange = shared.lock();
         let refused = |refusal| ClientError::Refused {
@@ -72,10 +89,7 @@ impl Connection {
         };
         self.ours(&exchange.session)
             .ok_or(refused(Refusal::Ended))?;
-        exchange
-            .session
-            .checkpoint(&flow, offset)
-            .map_err(refused)?;
+        mark(&mut exchange.session, &flow).map_err(refused)?;
         shared.send(&mut exchange);
         Ok(())
     }
