@@ -30,7 +30,8 @@ pub enum Verdict {
     },
     /// It ends here.
     Drop,
-    /// Copy it whole, drop it, and offer it again as inbound when [`Action::Replay`] says so.
+    /// Copy it whole, drop it, and offer it again as inbound when [`Action::Replay`] says so: a
+    /// [`HoldQueue`](crate::HoldQueue) keeps it until then.
     Hold,
 }
 

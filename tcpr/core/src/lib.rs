@@ -7,7 +7,8 @@
 //! direction, as IPv4 or IPv6 packets, and that `now` never goes back.
 //! *Guarantees* that it touches nothing else: no socket, no clock, no allocation per packet. What
 //! is to be done with a segment is its answer; what is to be sent or told beside it is added to a
-//! list of [`Action`]s that the caller carries out in order.
+//! list of [`Action`]s that the caller carries out in order. Only a [`HoldQueue`], in which a caller
+//! can keep what is to be held, allocates for each segment put into it.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ mod counters;
 mod flow;
 mod handshake;
 mod hard;
+mod hold;
 mod number;
 mod summary;
 mod table;
@@ -32,6 +34,7 @@ pub use conduct::{Conduct, Mutation, Sound};
 pub use counters::Counters;
 pub use flow::{Flow, Pattern};
 pub use hard::{Hard, Scales};
+pub use hold::HoldQueue;
 pub use number::Stream;
 pub use summary::{Phase, Summary};
 pub use table::{Config, Recovery, Tcpr};
