@@ -194,7 +194,6 @@ impl<D: Dataplane> Engine<D> {
                         counters,
                         ..
                     } = self;
-                    let near = i64::try_from(hard.checkpoint).unwrap_or(i64::MAX);
                     let offer = |piece: &mut Packet<'_>| {
                         let verdict = core.replay(piece);
                         if let Verdict::Forward { .. } = verdict {
@@ -202,7 +201,7 @@ impl<D: Dataplane> Engine<D> {
                         }
                         verdict
                     };
-                    let left = holds.replay(&flow, hard.peers, near, until, mss, offer);
+                    let left = holds.replay(&hard, until, mss, offer);
                     core.held(&flow, left);
                 }
                 Action::Forget { flow } => self.holds.forget(&flow),
