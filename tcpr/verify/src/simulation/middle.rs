@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use tcpr_core::packet::{Packet, Segment};
 use tcpr_core::{
-    Action, Actions, Config, Direction, Ending, Flow, Hard, Pattern, Phase, Recovery, Refusal,
-    Tcpr, Verdict,
+    Action, Actions, Config, Direction, Ending, Flow, Hard, HoldQueue, Pattern, Phase, Recovery,
+    Refusal, Tcpr, Verdict,
 };
 
 use super::fault::Fault;
-use super::holds::Holds;
 use super::inside::Inside;
 use super::outside::Outside;
 use super::scenario::Scenario;
@@ -58,7 +57,7 @@ pub(super) struct Middle {
     resumed: bool,
     /// How far the right edge may go back: none, as long as the first TCP lives.
     slack: usize,
-    holds: Holds,
+    held: HoldQueue,
     actions: Actions,
     /// Actions to be carried out.
     queue: VecDeque<Action>,
@@ -91,7 +90,7 @@ impl Middle {
             heard: false,
             resumed: false,
             slack: 0,
-            holds: Holds::default(),
+            held: HoldQueue::new(),
             actions: Actions::new(),
             queue: VecDeque::new(),
             outside: Outside::new(scenario.output, default_mss),
@@ -147,7 +146,7 @@ impl Middle {
         core.quarantine(now + TIME_TO_LIVE);
         self.core = Some(core);
         (self.heard, self.resumed) = (false, living);
-        self.holds.forget();
+        self.held = HoldQueue::new();
         self.queue.clear();
         self.notices.clear();
         self.outside.forget(living);
@@ -179,7 +178,10 @@ impl Middle {
                 }
                 self.forward(now, direction, octets);
             }
-            Verdict::Hold => self.holds.hold(&packet),
+            Verdict::Hold => {
+                let is_there = self.held.hold(&packet, usize::MAX);
+                debug_assert!(is_there, "a packet here is whole");
+            }
             Verdict::Drop => {}
         }
         self.queue.extend(self.actions.drain(..));
@@ -234,7 +236,7 @@ impl Middle {
                 Action::Replay {
                     until, hard, mss, ..
                 } => self.replay(now, until, hard, mss),
-                Action::Forget { .. } | Action::Removed { .. } => self.holds.forget(),
+                Action::Forget { .. } | Action::Removed { .. } => self.held = HoldQueue::new(),
                 Action::Spliced { hard } => self.notices.push_back(Notice::Spliced(hard)),
                 Action::Recovered { hard, base } => {
                     let recovery = Recovery { hard, base };
@@ -265,14 +267,14 @@ impl Middle {
             return;
         };
         let mut pieces = Vec::new();
-        let near = hard.checkpoint as i64;
-        let left = self.holds.replay(hard.peers, near, until, mss, |piece| {
+        let offer = |piece: &mut Packet<'_>| {
             let verdict = core.replay(piece);
             if let Verdict::Forward { .. } = verdict {
                 pieces.push(piece.bytes().to_vec());
             }
             verdict
-        });
+        };
+        let left = self.held.replay(&hard, until, mss, &mut Vec::new(), offer);
         core.held(&self.flow, left);
         for piece in pieces {
             self.forward(now, Direction::Inbound, piece);

@@ -12,7 +12,6 @@ mod content;
 mod crash;
 mod dice;
 mod fault;
-mod holds;
 mod inside;
 mod middle;
 mod network;
