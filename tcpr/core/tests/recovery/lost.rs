@@ -254,25 +254,6 @@ fn what_the_local_tcp_had_behind_a_hole_when_tcpr_was_lost_it_may_acknowledge() 
 }
 
 #[test]
-fn a_new_tcpr_does_not_take_what_an_old_local_tcp_has_sent_for_the_present_ones() {
-    let mut known = failed();
-    known.recovered(7777, 9000);
-    let hard = hard_of(&known);
-    let mut trace = resumed(hard);
-    trace.inside = 7777;
-    trace.app(seg(0, 10).ack(30).ts(9002, 502));
-    assert_eq!(
-        trace.peer(seg(50, 0).ack(100).ts(600, 102)),
-        "app gets 50+0 ack 10 win 1000 ts 600 9000; acked 100"
-    );
-    trace.app(seg(10, 30).ack(30).ts(9002, 502));
-    assert_eq!(
-        trace.peer(seg(50, 0).ack(100).ts(601, 102)),
-        "app gets 50+0 ack 40 win 1000 ts 601 9000"
-    );
-}
-
-#[test]
 fn the_application_can_tell_a_new_tcpr_that_the_peers_fin_has_passed() {
     let mut known = Trace::live();
     known.done_writing(0);
@@ -576,6 +557,12 @@ fn what_an_earlier_local_tcp_has_sent_is_not_acknowledged_to_one_that_tcpr_was_l
     assert_eq!(
         trace.peer(seg(50, 10).ack(100).ts(600, 103)),
         "app gets 50+10 ack 5 win 1000 ts 600 9001; acked 100"
+    );
+    // What it sends then, it may be told of.
+    trace.app(seg(5, 35).ack(30).ts(9002, 502));
+    assert_eq!(
+        trace.peer(seg(60, 0).ack(100).ts(601, 103)),
+        "app gets 60+0 ack 40 win 1000 ts 601 9001"
     );
 }
 
