@@ -567,6 +567,23 @@ fn what_an_earlier_local_tcp_has_sent_is_not_acknowledged_to_one_that_tcpr_was_l
 }
 
 #[test]
+fn what_was_acknowledged_before_tcpr_was_lost_the_present_local_tcp_need_not_have_sent() {
+    let mut known = failed();
+    known.recovered(7777, 9000);
+    // The first local TCP has sent up to 100, the present one from 40 on.
+    known.peer(seg(50, 0).ack(100).ts(600, 102));
+    let hard = hard_of(&known);
+    assert_eq!(hard.acked, 100);
+    let mut trace = resumed(hard);
+    trace.inside = 7777;
+    trace.app(seg(0, 5).ack(30).ts(9002, 502));
+    assert_eq!(
+        trace.peer(seg(50, 10).ack(100).ts(601, 103)),
+        "app gets 50+10 ack 5 win 1000 ts 601 9001"
+    );
+}
+
+#[test]
 fn a_late_window_does_not_fence_off_a_local_tcp_that_has_heard_of_a_larger_one() {
     let known = busy();
     let hard = hard_of(&known);
