@@ -268,7 +268,7 @@ impl<C: Conduct> Tcpr<C> {
         verdict
     }
 
-    /// A held segment, offered again because [`Action::Replay`] asked for it. `Forward`: it is to
+    /// A held segment, offered again because [`Action::Replay`](crate::Action::Replay) asked for it. `Forward`: it is to
     /// be injected towards the local TCP.
     pub fn replay(&mut self, packet: &mut Packet<'_>) -> Verdict {
         let flow = self.flow(Direction::Inbound, packet);

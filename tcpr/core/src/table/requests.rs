@@ -101,7 +101,7 @@ impl<C: Conduct> Tcpr<C> {
     }
 
     /// The application recovers: its old local TCP is fenced off and what the peer sends is held.
-    /// `None`: the peer is asked first, and [`Action::Recovered`] or [`Action::Refused`] follows.
+    /// `None`: the peer is asked first, and [`Action::Recovered`](crate::Action::Recovered) or [`Action::Refused`](crate::Action::Refused) follows.
     ///
     /// # Errors
     ///

@@ -8,8 +8,10 @@ mod trace;
 mod down;
 mod handshake;
 mod lost;
+mod outlived;
 mod splice;
 
+use tcpr_core::Hard;
 use trace::{Seg, Trace, seg};
 
 /// The peer has 40 of 100 octets; the application has checkpointed 30 of 50.
@@ -30,4 +32,9 @@ pub(crate) fn failed() -> Trace {
 
 pub(crate) fn syn() -> Seg {
     seg(0, 0).syn().ts(9000, 0)
+}
+
+/// What the application has of its connection.
+pub(crate) fn hard_of(known: &Trace) -> Hard {
+    known.tcpr.summary(known.now, &known.flow).unwrap().hard
 }
