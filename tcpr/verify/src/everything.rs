@@ -114,8 +114,12 @@ fn model(rows: &mut Vec<Row>) {
             let outcome = model::check(&config, Mutant::SOUND);
             let covered = format!("{} states, {} steps", outcome.states, outcome.steps);
             let found = match outcome.violation {
+                Some(violation) => Some(violation.to_string()),
                 None if outcome.ends == 0 => Some("nothing ends".to_owned()),
-                violation => violation.map(|v| v.to_string()),
+                None => config
+                    .states
+                    .filter(|&states| states != outcome.states)
+                    .map(|states| format!("expected {states} states")),
             };
             (covered, found)
         });

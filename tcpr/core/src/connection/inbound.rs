@@ -269,7 +269,7 @@ impl<C: Conduct> Connection<C> {
 
     /// What the local TCP is told of what the peer acknowledges: no more than it has sent, and no
     /// less than it began with.
-    fn clamped(&self, acknowledged: i64) -> i64 {
+    pub(super) fn clamped(&self, acknowledged: i64) -> i64 {
         match self.conduct.has(Mutation::AcknowledgmentNotClamped) {
             true => acknowledged,
             false => acknowledged.clamp(self.base, self.inside),

@@ -276,6 +276,16 @@ impl<C: Conduct> Connection<C> {
         u16::try_from(units).unwrap_or(u16::MAX)
     }
 
+    /// How far a local TCP that has outlived TCPR may have received what was not seen here: behind a
+    /// hole as far as its window reaches, and a FIN beyond that, which takes no room.
+    fn unseen(&self) -> i64 {
+        if self.resumed {
+            self.edge + 1
+        } else {
+            i64::MIN
+        }
+    }
+
     /// Notes what the peer is told.
     fn promise(&mut self, window: u16) {
         let checkpoint = self.checkpoint_position();

@@ -131,7 +131,12 @@ impl<C: Conduct> Connection<C> {
             value: stamps.echo,
             echo: self.outside_tsval(stamps.value),
         });
-        let window = u16::try_from(self.peer_window >> self.scales().1).unwrap_or(u16::MAX);
+        // What the peer has acknowledged it has offered, also to a TCPR that has not heard it; rounded
+        // up, for nothing comes after the FIN.
+        let unsent = self.acked - self.clamped(self.acked);
+        let room = unsent + i64::from(self.peer_window);
+        let shift = self.scales().1;
+        let window = u16::try_from((room + (1 << shift) - 1) >> shift).unwrap_or(u16::MAX);
         self.pass_acknowledgment(self.acked, window, stamps, actions);
     }
 
@@ -174,9 +179,7 @@ impl<C: Conduct> Connection<C> {
                 .hard
                 .peers
                 .position(self.received, packet.acknowledgment());
-            // What came behind a hole before TCPR was lost is within the local TCP's window.
-            let unseen = if self.resumed { self.edge } else { i64::MIN };
-            ack <= self.seen.max(self.received).max(unseen)
+            ack <= self.seen.max(self.received).max(self.unseen())
         };
         position >= lowest && end <= highest && acknowledges
     }

@@ -60,10 +60,9 @@ impl<C: Conduct> Connection<C> {
         let received = self.seen.max(self.local_ack);
         let known = match (self.heard_local, self.resumed) {
             // What a local TCP that lives on had received before TCPR was lost only its own word
-            // tells: the peer's segments may be late. Nor does it tell what lies behind a hole, but
-            // that is within its window.
+            // tells: the peer's segments may be late.
             (false, true) => received + FAR,
-            (true, true) => received.max(self.edge),
+            (true, true) => received.max(self.unseen()),
             (false, false) if !self.heard_peer => received + FAR,
             (_, false) => received,
         };

@@ -93,7 +93,8 @@ fn a_new_tcp_that_repeats_its_output_to_a_peer_that_has_finished_is_answered() {
     assert!(trace.checkpoint(1).ends_with("closed Finished"));
     assert_eq!(
         trace.app(seg(4, 4).ack(1).ts(9003, 502)),
-        "dropped; app is sent 1+0 ack 8 win 1000 ts 502 9003"
+        "dropped; app is sent 1+0 ack 8 win 1001 ts 502 9003",
+        "and up to where the peer has offered, in units of 4 octets"
     );
 }
 

@@ -112,10 +112,10 @@ fn a_late_segment_does_not_tell_a_new_tcpr_how_much_the_local_tcp_has_received()
         "ok",
         "it was delivered before TCPR was lost"
     );
-    // Windows are in units of 4 octets. What came behind a hole is within the window.
+    // Windows are in units of 4 octets. What came behind a hole is within the window, or a FIN.
     trace.app(seg(100, 0).ack(50).win(100).ts(103, 502));
-    assert!(trace.checkpoint(451).starts_with("refused"));
-    assert!(trace.checkpoint(450).starts_with("ok"));
+    assert!(trace.checkpoint(452).starts_with("refused"));
+    assert!(trace.checkpoint(451).starts_with("ok"));
 }
 
 #[test]
@@ -372,4 +372,38 @@ fn a_late_window_does_not_fence_off_a_local_tcp_that_has_heard_of_a_larger_one()
         trace.app(seg(100, 300).ack(50).ts(110, 502)),
         "peer gets 100+300 ack 30 win 1005 ts 110 502"
     );
+}
+
+#[test]
+fn a_local_tcp_learns_from_a_new_tcpr_that_it_may_send_the_fin_that_the_peer_has_had() {
+    let mut hard = closing();
+    // An earlier local TCP has sent all of it, and both ends have closed.
+    hard.incarnation = 1;
+    hard.spliced = 1;
+    hard.acked = 11;
+    hard.peer_fin = Some(0);
+    hard.checkpoint = 1;
+    hard.done_writing = None;
+    let mut trace = resumed(hard);
+    assert_eq!(trace.done_writing(10), "ok");
+    let said = trace.app(seg(0, 0).ack(1).ts(9002, 502));
+    assert!(said.ends_with("closed Finished"), "{said}");
+    // The peer was not heard, and what it offers is not known; but what it has taken it has offered.
+    assert_eq!(
+        trace.app(seg(0, 10).ack(1).ts(9003, 502)),
+        "dropped; app is sent 1+0 ack 10 win 1 ts 502 9003"
+    );
+}
+
+#[test]
+fn a_fin_beyond_a_full_window_may_be_checkpointed_and_acknowledged_when_tcpr_was_lost() {
+    let mut known = Trace::live();
+    known.peer(seg(0, 10).ack(0).flags("F").ts(502, 101));
+    let mut trace = resumed(hard_of(&known));
+    // What the local TCP has said before it took the FIN: all of its buffer is full.
+    trace.app(seg(0, 0).ack(10).win(0).ts(102, 502));
+    let said = trace.checkpoint(11);
+    assert!(!said.contains("refused"), "{said}");
+    let said = trace.app(seg(0, 5).ack(11).win(0).ts(103, 502));
+    assert_eq!(said, "peer gets 0+5 ack 11 win 0 ts 103 502");
 }

@@ -59,6 +59,9 @@ pub struct Config {
     pub to_peer: usize,
     /// Segments on their way from the peer at a time.
     pub from_peer: usize,
+    /// How many states there are, where that is known. Another number says that the core or the model
+    /// behaves in another way: renew it when that is meant.
+    pub states: Option<usize>,
 }
 
 impl Config {
@@ -78,6 +81,7 @@ impl Config {
         slips: 0,
         to_peer: 1,
         from_peer: 1,
+        states: None,
     };
 
     const fn named(self, name: &'static str) -> Config {
@@ -130,6 +134,13 @@ impl Config {
         Config { slips, ..self }
     }
 
+    const fn counting(self, states: usize) -> Config {
+        Config {
+            states: Some(states),
+            ..self
+        }
+    }
+
     /// Room for two segments, so that they can overtake each other.
     const fn reordered(self) -> Config {
         Config {
@@ -150,63 +161,80 @@ const DEATH: Config = BARE.named("one death").dying(1, &[Death::Silent]);
 #[must_use]
 pub fn small() -> Vec<Config> {
     vec![
-        BARE,
+        BARE.counting(775),
         BARE.named("closing, opened by the peer")
             .passive()
-            .closing(),
+            .closing()
+            .counting(11_668),
         BARE.named("closing, reordered")
             .octets(1, 0)
             .closing()
-            .reordered(),
+            .reordered()
+            .counting(107_928),
         BARE.named("three octets, windows of two, one death")
             .octets(2, 1)
             .windows(2)
-            .dying(1, ANY),
+            .dying(1, ANY)
+            .counting(116_954),
         BARE.named("one death, reordered")
             .dying(1, &[Death::Silent])
-            .reordered(),
-        BARE.named("two deaths").passive().dying(2, ANY),
-        BARE.named("a zombie").dying(1, ZOMBIE),
+            .reordered()
+            .counting(315_559),
+        BARE.named("two deaths")
+            .passive()
+            .dying(2, ANY)
+            .counting(135_848),
+        BARE.named("a zombie").dying(1, ZOMBIE).counting(80_495),
         BARE.named("a zombie, closing")
             .octets(0, 0)
             .closing()
-            .dying(1, ZOMBIE),
+            .dying(1, ZOMBIE)
+            .counting(234_730),
         BARE.named("one death, closing after output")
             .octets(1, 0)
             .closing()
-            .dying(1, ANY),
+            .dying(1, ANY)
+            .counting(272_864),
         BARE.named("one death, closing after input")
             .octets(0, 1)
             .passive()
             .closing()
-            .dying(1, ANY),
+            .dying(1, ANY)
+            .counting(260_148),
         BARE.named("middleware lost, closing")
             .passive()
             .closing()
-            .losing(1),
+            .losing(1)
+            .counting(149_100),
         BARE.named("middleware lost, one death")
             .dying(1, ANY)
-            .losing(1),
+            .losing(1)
+            .counting(198_274),
         BARE.named("middleware lost, one death, closing")
             .octets(0, 0)
             .passive()
             .closing()
             .dying(1, &[Death::Silent])
-            .losing(1),
+            .losing(1)
+            .counting(508_926),
         BARE.named("middleware lost, a zombie")
             .octets(0, 1)
             .dying(1, ZOMBIE)
-            .losing(1),
+            .losing(1)
+            .counting(67_298),
         BARE.named("middleware lost twice, a segment lost inside")
             .passive()
             .losing(2)
-            .slipping(1),
+            .slipping(1)
+            .counting(33_101),
         BARE.named("one death, a segment lost inside")
             .dying(1, ANY)
-            .slipping(1),
+            .slipping(1)
+            .counting(67_895),
         BARE.named("closing, a segment lost inside")
             .closing()
-            .slipping(1),
+            .slipping(1)
+            .counting(38_220),
     ]
 }
 
@@ -217,42 +245,51 @@ pub fn larger() -> Vec<Config> {
         BARE.named("two octets each way, windows of two, reordered")
             .octets(2, 2)
             .windows(2)
-            .reordered(),
+            .reordered()
+            .counting(0),
         BARE.named("two octets each way, two deaths")
             .octets(2, 2)
             .passive()
-            .dying(2, ANY),
+            .dying(2, ANY)
+            .counting(0),
         BARE.named("one death, closing")
             .passive()
             .closing()
-            .dying(1, ANY),
+            .dying(1, ANY)
+            .counting(0),
         BARE.named("two deaths, closing")
             .octets(0, 0)
             .closing()
-            .dying(2, ANY),
+            .dying(2, ANY)
+            .counting(0),
         BARE.named("a zombie, closing after output")
             .octets(1, 0)
             .closing()
-            .dying(1, ZOMBIE),
+            .dying(1, ZOMBIE)
+            .counting(0),
         BARE.named("a zombie, closing after input")
             .octets(0, 1)
             .closing()
-            .dying(1, ZOMBIE),
+            .dying(1, ZOMBIE)
+            .counting(0),
         BARE.named("middleware lost, one death, closing after output")
             .octets(1, 0)
             .passive()
             .closing()
             .dying(1, ANY)
-            .losing(1),
+            .losing(1)
+            .counting(0),
         BARE.named("middleware lost, one death, closing after input")
             .octets(0, 1)
             .closing()
             .dying(1, ANY)
-            .losing(1),
+            .losing(1)
+            .counting(0),
         BARE.named("middleware lost twice, two deaths")
             .passive()
             .dying(2, ANY)
-            .losing(2),
+            .losing(2)
+            .counting(0),
     ]
 }
 
