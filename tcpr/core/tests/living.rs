@@ -412,6 +412,33 @@ fn a_reset_of_the_peer_with_the_very_number_ends_the_connection() {
     assert_eq!(trace.peer(seg(0, 0).flags("R")), "dropped");
 }
 
+/// All is done but for an acknowledgment of our FIN, which was sent.
+fn last_ack() -> Trace {
+    let mut trace = Trace::live();
+    trace.peer(seg(0, 10).ack(0).flags("F").ts(502, 101));
+    trace.app(seg(0, 0).ack(11).ts(102, 502));
+    trace.checkpoint(11);
+    trace.done_writing(5);
+    trace.app(seg(0, 5).ack(11).flags("F").ts(103, 502));
+    trace.peer(seg(11, 0).ack(5).ts(503, 103));
+    trace
+}
+
+#[test]
+fn a_reset_where_only_the_acknowledgment_of_our_fin_lacks_ends_the_connection_well() {
+    let mut trace = last_ack();
+    // The peer has waited in TIME-WAIT, and its acknowledgments were lost.
+    assert_eq!(
+        trace.peer(seg(11, 0).flags("R")),
+        "dropped; closed Finished"
+    );
+    assert_eq!(
+        trace.app(seg(5, 0).ack(11).flags("F").ts(104, 503)),
+        "dropped; app is sent 11+0 ack 6 win 1000 ts 503 104",
+        "the local TCP is told what it waits for"
+    );
+}
+
 #[test]
 fn a_reset_within_the_window_is_challenged_and_one_outside_ignored() {
     let mut trace = Trace::live();

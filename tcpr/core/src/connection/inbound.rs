@@ -378,7 +378,8 @@ impl<C: Conduct> Connection<C> {
         }
     }
 
-    /// RFC 9293, 3.5.3 and RFC 5961, 3.2: only the very number resets.
+    /// RFC 9293, 3.5.3 and RFC 5961, 3.2: only the very number resets. And 3.10.7.4: where nothing lacks
+    /// but an acknowledgment, it says that the peer has forgotten what it had finished.
     fn inbound_reset(
         &mut self,
         now: Duration,
@@ -394,17 +395,33 @@ impl<C: Conduct> Connection<C> {
             return Verdict::Drop;
         }
         if position == expected || position == told {
+            if let Some(fin) = self.last_fin() {
+                self.fin = Some(fin);
+                self.sent = self.sent.max(fin + 1);
+                self.acked = self.acked.max(fin + 1);
+                self.heard_peer = true;
+                // A local TCP that is still to come sees the end as if the peer had said it.
+                self.answer_asked(now, packet, actions, counters);
+                if alive {
+                    self.end(now, Ending::Finished, actions);
+                }
+                return Verdict::Drop;
+            }
             if alive {
                 // A peer that has lost the connection answers what it was told, and that lies
                 // before what the local TCP expects.
                 let number = self.hard.peers.number(expected);
-                if packet.sequence() != number {
+                let moved = packet.sequence() != number;
+                if moved {
                     packet.set_sequence(number);
                 }
                 let ack = self.hard.ours.position(self.acked, packet.acknowledgment());
-                let _ = self.deliver(position, ack, packet);
+                let edited =
+                    self.deliver(position, ack, packet) == Verdict::Forward { edited: true };
                 self.end(now, Ending::ResetByPeer, actions);
-                return Verdict::Forward { edited: true };
+                return Verdict::Forward {
+                    edited: edited || moved,
+                };
             }
             self.refuse_asked(crate::Refusal::Ended, actions);
             self.end(now, Ending::ResetByPeer, actions);
@@ -418,6 +435,16 @@ impl<C: Conduct> Connection<C> {
         // A challenge: whoever really is the peer answers it with the very number.
         self.tell(actions);
         Verdict::Drop
+    }
+
+    /// Where our FIN stands, if nothing else lacks an acknowledgment: the application has announced it,
+    /// and has taken all of the peer. These are the states CLOSING and LAST-ACK; a TCPR in the place of a
+    /// lost one does not know whether the FIN was sent, but no octet is lost either way.
+    fn last_fin(&self) -> Option<i64> {
+        let announced = self.hard.done_writing.map(|end| end as i64);
+        let taken = self.fin_is_checkpointed();
+        let fin = self.fin.or(announced).filter(|_| taken);
+        fin.filter(|&fin| self.acked >= fin)
     }
 
     /// A SYN on an established connection: never believed (RFC 5961, 4.2). The peer is told where

@@ -133,8 +133,7 @@ impl<C: Conduct> Connection<C> {
         });
         // What the peer has acknowledged it has offered, also to a TCPR that has not heard it; rounded
         // up, for nothing comes after the FIN.
-        let unsent = self.acked - self.clamped(self.acked);
-        let room = unsent + i64::from(self.peer_window);
+        let room = self.peer_edge.max(self.acked) - self.clamped(self.acked);
         let shift = self.scales().1;
         let window = u16::try_from((room + (1 << shift) - 1) >> shift).unwrap_or(u16::MAX);
         self.pass_acknowledgment(self.acked, window, stamps, actions);

@@ -361,7 +361,7 @@ impl<C: Conduct> Connection<C> {
         checkpoint - i64::from(self.fin_is_checkpointed())
     }
 
-    fn fin_is_checkpointed(&self) -> bool {
+    pub(super) fn fin_is_checkpointed(&self) -> bool {
         self.hard
             .peer_fin
             .is_some_and(|fin| self.hard.checkpoint > fin)

@@ -77,6 +77,56 @@ fn after_an_acknowledged_fin_the_new_tcp_begins_with_the_fin() {
     );
 }
 
+/// All is done but for an acknowledgment of our FIN, and the local TCP fails.
+fn failed_in_last_ack() -> Trace {
+    let mut trace = Trace::live();
+    trace.peer(seg(0, 10).ack(0).flags("F").ts(502, 101));
+    trace.app(seg(0, 0).ack(11).ts(102, 502));
+    trace.checkpoint(11);
+    trace.done_writing(5);
+    trace.app(seg(0, 5).ack(11).flags("F").ts(103, 502));
+    trace.peer(seg(11, 0).ack(5).ts(503, 103));
+    trace.app(seg(6, 0).ack(11).flags("R"));
+    trace
+}
+
+#[test]
+fn a_peer_that_has_finished_and_forgotten_does_not_reset_a_new_tcp() {
+    let mut trace = failed_in_last_ack();
+    assert_eq!(trace.recover(), "base 5");
+    trace.inside = 7777;
+    trace.app(syn());
+    trace.app(seg(0, 0).ack(10).ts(9001, 503));
+    trace.done_writing(5);
+    assert_eq!(
+        trace.peer(seg(11, 0).flags("R")),
+        "dropped; closed Finished"
+    );
+    assert_eq!(
+        trace.app(seg(0, 0).ack(11).flags("F").ts(9002, 503)),
+        "dropped; app is sent 11+0 ack 1 win 1000 ts 503 9002"
+    );
+}
+
+#[test]
+fn the_end_that_a_forgetful_peer_tells_of_waits_for_a_new_tcp() {
+    for before in [true, false] {
+        let mut trace = failed_in_last_ack();
+        if before {
+            assert_eq!(trace.peer(seg(11, 0).flags("R")), "dropped");
+        }
+        assert_eq!(trace.recover(), "base 5");
+        if !before {
+            assert_eq!(trace.peer(seg(11, 0).flags("R")), "dropped");
+        }
+        trace.inside = 7777;
+        assert!(trace.app(syn()).starts_with("dropped; app is sent S"));
+        let said = trace.app(seg(0, 0).ack(10).ts(9001, 503));
+        assert!(said.contains("spliced"), "{said}");
+        assert!(said.ends_with("closed Finished"), "{said}");
+    }
+}
+
 #[test]
 fn a_new_tcp_that_repeats_its_output_to_a_peer_that_has_finished_is_answered() {
     let mut trace = Trace::live();
