@@ -13,14 +13,18 @@ const NOT_HERE: &[Mutation] = &[Mutation::SackUnshifted];
 
 #[test]
 fn recovering_is_as_good_as_not_failing_in_every_small_configuration() {
+    let mut others = Vec::new();
     for config in model::small() {
         let outcome = model::check(&config, Mutant::SOUND);
         if let Some(violation) = outcome.violation {
             panic!("{}: {violation}", config.name);
         }
         assert!(outcome.ends > 0, "{}: nothing ends", config.name);
-        assert_eq!(Some(outcome.states), config.states, "{}", config.name);
+        if config.states != Some(outcome.states) {
+            others.push((config.name, outcome.states));
+        }
     }
+    assert_eq!(others, [], "these have as many states now");
 }
 
 #[test]

@@ -194,7 +194,7 @@ pub fn small() -> Vec<Config> {
             .octets(1, 0)
             .closing()
             .dying(1, ANY)
-            .counting(272_864),
+            .counting(272_900),
         BARE.named("one death, closing after input")
             .octets(0, 1)
             .passive()
@@ -246,50 +246,50 @@ pub fn larger() -> Vec<Config> {
             .octets(2, 2)
             .windows(2)
             .reordered()
-            .counting(0),
+            .counting(2_772_723),
         BARE.named("two octets each way, two deaths")
             .octets(2, 2)
             .passive()
             .dying(2, ANY)
-            .counting(0),
+            .counting(1_976_800),
         BARE.named("one death, closing")
             .passive()
             .closing()
             .dying(1, ANY)
-            .counting(0),
+            .counting(1_231_845),
         BARE.named("two deaths, closing")
             .octets(0, 0)
             .closing()
             .dying(2, ANY)
-            .counting(0),
+            .counting(325_767),
         BARE.named("a zombie, closing after output")
             .octets(1, 0)
             .closing()
             .dying(1, ZOMBIE)
-            .counting(0),
+            .counting(1_111_963),
         BARE.named("a zombie, closing after input")
             .octets(0, 1)
             .closing()
             .dying(1, ZOMBIE)
-            .counting(0),
+            .counting(1_350_454),
         BARE.named("middleware lost, one death, closing after output")
             .octets(1, 0)
             .passive()
             .closing()
             .dying(1, ANY)
             .losing(1)
-            .counting(0),
+            .counting(2_966_046),
         BARE.named("middleware lost, one death, closing after input")
             .octets(0, 1)
             .closing()
             .dying(1, ANY)
             .losing(1)
-            .counting(0),
+            .counting(2_832_971),
         BARE.named("middleware lost twice, two deaths")
             .passive()
             .dying(2, ANY)
             .losing(2)
-            .counting(0),
+            .counting(5_392_379),
     ]
 }
 
