@@ -131,6 +131,11 @@ impl Application {
         self.disk.finished
     }
 
+    /// Whether it has persisted all of the peer's.
+    pub(super) fn has_input(&self) -> bool {
+        self.disk.eof
+    }
+
     /// It dies, and all that it had not persisted is lost.
     pub(super) fn crash(&mut self, now: Duration) {
         self.hard = None;

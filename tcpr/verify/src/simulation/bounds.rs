@@ -76,6 +76,9 @@ pub struct Summary {
     pub stalls_of_stacks: u64,
     /// Runs at whose end the peer's TCP waits for its last acknowledgment, TCPR having been lost.
     pub last_acks_missing: u64,
+    /// Runs at whose end a peer that has finished resets a local TCP that repeats what it has had, TCPR
+    /// having been lost.
+    pub forgotten: u64,
     /// The first run that has failed.
     pub failure: Option<Failure>,
 }
@@ -167,6 +170,7 @@ fn try_run(
     summary.crashes += outcome.crashes as u64;
     summary.stalls_of_stacks += u64::from(outcome.stack_stalled);
     summary.last_acks_missing += u64::from(outcome.last_ack_missing);
+    summary.forgotten += u64::from(outcome.forgotten);
     summary.failure = outcome.faults.into_iter().next().map(|fault| Failure {
         seed,
         crashes: crashes.to_vec(),

@@ -70,13 +70,14 @@ impl Arguments {
             stalls_of_control,
             stalls_of_stacks,
             last_acks_missing,
+            forgotten,
             failure,
         } = sweep(&bounds, mutant);
         println!(
             "seeds {} to {}: {runs} runs, {crashes} crashes, {packets} packets; \
              {stalls_of_control} seeds left out, with which smoltcp stalls by itself; \
              {stalls_of_stacks} runs in which it stalls, {last_acks_missing} at whose end the peer lacks an \
-             acknowledgment alone",
+             acknowledgment alone, {forgotten} at whose end it has forgotten what is repeated to it",
             self.seed,
             self.seed + seeds - 1
         );

@@ -22,6 +22,7 @@ mod stack;
 mod stamps;
 mod story;
 mod trace;
+mod windows;
 mod world;
 
 pub use bounds::{Bounds, Failure, Summary, sweep};

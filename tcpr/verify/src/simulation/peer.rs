@@ -50,11 +50,21 @@ impl Peer {
 
     /// Whether it has had all, said all, and knows that all has arrived.
     pub(super) fn has_finished(&self) -> bool {
+        self.eof && self.is_over() && self.read == self.output
+    }
+
+    /// Whether its TCP has received all, though it may not have been read, and has forgotten it.
+    pub(super) fn has_forgotten(&mut self) -> bool {
+        let unread = self.stack.socket().recv_queue() as u64;
+        self.is_over() && self.read + unread == self.output
+    }
+
+    fn is_over(&self) -> bool {
         let over = matches!(
             self.stack.state(),
             tcp::State::TimeWait | tcp::State::Closed
         );
-        self.eof && self.shut && over && self.read == self.output
+        self.shut && over
     }
 
     /// When it has something to do, though nothing happens. What it could have done by now it has.

@@ -19,6 +19,10 @@ use tcpr_core::packet::{Flags, Packet};
 
 use super::scenario::{Host, Offers};
 use super::stamps::{Stamps, beyond};
+use super::windows::Windows;
+
+/// Longer than any timer of a TCP, which grow to a minute (RFC 6298, 2.5).
+const SILENCE: Duration = Duration::from_secs(300);
 
 thread_local! {
     /// What the clock of the stack that is polled shows: smoltcp asks for it by a plain function.
@@ -37,10 +41,14 @@ pub(super) struct Stack {
     handle: SocketHandle,
     offers: Offers,
     stamps: Stamps,
+    windows: Windows,
     /// Acknowledgment and window last received, and how often without news.
     repeated: (u32, u16, u32),
     /// The number after the last one that it has sent.
     sent: u32,
+    /// When it was polled last, and when it has last sent what was to be acknowledged.
+    polled: Duration,
+    spoke: Duration,
     /// What its clock shows at time 0, in milliseconds.
     clock: u32,
     local: SocketAddr,
@@ -87,8 +95,11 @@ impl Stack {
             handle,
             offers,
             stamps: Stamps::default(),
+            windows: Windows::default(),
             repeated: (0, 0, 0),
             sent: initial,
+            polled: now,
+            spoke: now,
             clock,
             local: flow.local,
             remote: flow.remote,
@@ -150,6 +161,7 @@ impl Stack {
     pub(super) fn receive(&mut self, mut octets: Vec<u8>) {
         if let Ok(mut packet) = Packet::parse(&mut octets) {
             if self.stamps.accept(&packet) {
+                self.windows.hear(&mut packet);
                 self.soothe(&mut packet);
             } else {
                 self.stamps.refuse(&mut packet, self.repeated.0);
@@ -197,6 +209,7 @@ impl Stack {
     /// Does what is due. What it sends is to be [taken](Stack::take).
     pub(super) fn poll(&mut self, now: Duration) {
         // A clock of 1 ms that wraps (RFC 7323, 5.4).
+        self.polled = now;
         CLOCK.set(self.clock.wrapping_add(now.as_millis() as u32));
         self.interface
             .poll(instant(now), &mut self.wire, &mut self.sockets);
@@ -204,16 +217,36 @@ impl Stack {
 
     /// A packet that goes out.
     pub(super) fn take(&mut self) -> Option<Vec<u8>> {
-        let mut octets = self.wire.sent.pop_front()?;
+        let mut octets = loop {
+            let mut octets = self.wire.sent.pop_front()?;
+            if !self.is_stray_keepalive(&mut octets) {
+                break octets;
+            }
+        };
         self.withhold(&mut octets);
         if let Ok(mut packet) = Packet::parse(&mut octets) {
             self.stamps.say(&mut packet);
+            self.windows.say(&packet);
             let end = packet.sequence().wrapping_add(packet.segment_len());
             if beyond(end, self.sent) > 0 {
                 self.sent = end;
             }
+            let (acknowledged, _, _) = self.repeated;
+            if packet.segment_len() > 0 && beyond(end, acknowledged) > 0 {
+                self.spoke = self.polled;
+            }
         }
         Some(octets)
+    }
+
+    /// Where it has lost its retransmission timer smoltcp asks with a made up octet in the place of one
+    /// that is not acknowledged: it would be taken for that (RFC 9293, 3.8.4 forbids to ask then).
+    fn is_stray_keepalive(&self, octets: &mut [u8]) -> bool {
+        Packet::parse(octets).is_ok_and(|packet| {
+            let number = packet.sequence();
+            let last = number.wrapping_add(1) == self.sent;
+            packet.payload() == [0] && last && beyond(number, self.repeated.0) >= 0
+        })
     }
 
     /// When it is to be polled next.
@@ -224,8 +257,14 @@ impl Stack {
 
     /// Whether smoltcp will go on never. It loses its timer at times while something waits to be
     /// acknowledged (RFC 6298, 5.1 wants one to run then), and in LAST-ACK it minds no window update.
+    /// Where the window has closed over what is on its way it asks without an octet, which nobody
+    /// answers (RFC 9293, 3.8.6.1 wants one). And if it has sent more than it was offered, it goes on
+    /// from numbers that are fenced off.
     pub(super) fn is_stuck(&mut self, now: Duration) -> bool {
         let (state, waiting, due) = self.standing(now);
+        if self.windows.overrun || (waiting > 0 && now.saturating_sub(self.spoke) > SILENCE) {
+            return true;
+        }
         if state == tcp::State::LastAck && waiting > 0 {
             return true;
         }

@@ -43,6 +43,9 @@ pub struct Outcome {
     /// Both applications have all and are done, and TCPR was lost: the peer's TCP alone waits for the
     /// acknowledgment of its FIN, which TCPR does not know to give.
     pub last_ack_missing: bool,
+    /// Both sides have all, the peer has finished, and TCPR was lost: a local TCP that was put in place
+    /// since repeats what the peer has had, and is reset by it.
+    pub forgotten: bool,
     /// Packets where TCPR stands, in both directions.
     pub packets: u64,
     /// The first packet after which a crash is within what can be recovered.
@@ -143,7 +146,13 @@ impl<'a> World<'a> {
         let lost = self.crashes[..self.crashed].iter().any(|crash| crash.lose);
         let done = self.application.has_finished() && self.peer.has_all();
         let last_ack_missing = !finished && lost && done;
-        if !finished && !stack_stalled && !last_ack_missing && faults.is_empty() {
+        let had_all = self.peer.has_forgotten() && self.application.has_input();
+        let forgotten = lost && had_all && faults == [Fault::LocalReset];
+        if forgotten {
+            faults.clear();
+        }
+        let excused = stack_stalled || last_ack_missing || forgotten;
+        if !finished && !excused && faults.is_empty() {
             faults.push(Fault::Stalled { limit: LIMIT });
         }
         let outcome = Outcome {
@@ -151,6 +160,7 @@ impl<'a> World<'a> {
             finished,
             stack_stalled,
             last_ack_missing,
+            forgotten,
             packets: self.packets,
             protected: self.protected.unwrap_or(self.packets),
             crashes: self.crashed,
