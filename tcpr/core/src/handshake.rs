@@ -8,6 +8,7 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use crate::number::ahead;
 use crate::packet::{Flags, Packet};
 use crate::{Flow, Hard, Scales, Stream};
 
@@ -96,7 +97,6 @@ impl Agreed {
         } else {
             (self.peers, self.ours)
         };
-        let ahead = |number: u32, base: u32| number.wrapping_sub(base) as i32;
         packet.flags().contains(Flags::ACK)
             && ahead(packet.acknowledgment(), to.number) > 0
             && ahead(packet.sequence(), from.number) > 0

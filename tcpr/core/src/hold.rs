@@ -11,6 +11,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::number::ahead;
 use crate::packet::{self, Packet};
 use crate::{Hard, Verdict};
 
@@ -45,13 +46,8 @@ impl Held {
 
     /// The number after the last one, as a distance from `base`.
     fn end(&self, base: u32) -> i64 {
-        distance(base, self.sequence) + i64::from(self.length)
+        ahead(self.sequence, base) + i64::from(self.length)
     }
-}
-
-/// How far `number` lies beyond `base` (RFC 1982).
-fn distance(base: u32, number: u32) -> i64 {
-    i64::from(number.wrapping_sub(base) as i32)
 }
 
 impl HoldQueue {
@@ -80,10 +76,10 @@ impl HoldQueue {
         let sequence = packet.sequence();
         let length = packet.segment_len();
         let base = segments.first().map_or(sequence, |first| first.sequence);
-        let start = distance(base, sequence);
+        let start = ahead(sequence, base);
         let end = start + i64::from(length);
         // What begins at or before this segment, and what begins after it.
-        let at = segments.partition_point(|held| distance(base, held.sequence) <= start);
+        let at = segments.partition_point(|held| ahead(held.sequence, base) <= start);
         if at > 0 && segments[at - 1].end(base) >= end {
             return true;
         }

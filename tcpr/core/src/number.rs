@@ -24,9 +24,13 @@ impl Stream {
     /// The position nearest to `near` that has this sequence number.
     #[must_use]
     pub fn position(self, near: i64, number: u32) -> i64 {
-        let ahead = number.wrapping_sub(self.number(near)) as i32;
-        near + i64::from(ahead)
+        near + ahead(number, self.number(near))
     }
+}
+
+/// How far a sequence number lies beyond another one (RFC 1982).
+pub(crate) fn ahead(number: u32, base: u32) -> i64 {
+    i64::from(number.wrapping_sub(base) as i32)
 }
 
 #[cfg(test)]
