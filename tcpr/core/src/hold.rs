@@ -26,6 +26,8 @@ pub struct HoldQueue {
     /// In the order of their numbers. None lies within another one.
     segments: Vec<Held>,
     cost: usize,
+    /// The incarnation of the local TCP that they were offered to.
+    offered_to: u64,
 }
 
 #[derive(Debug)]
@@ -81,6 +83,10 @@ impl HoldQueue {
         // What begins at or before this segment, and what begins after it.
         let at = segments.partition_point(|held| ahead(held.sequence, base) <= start);
         if at > 0 && segments[at - 1].end(base) >= end {
+            // It comes again because what was offered has not arrived.
+            let known = &mut segments[at - 1];
+            let within = (start - ahead(known.sequence, base)) as usize;
+            known.offered = known.offered.min(within);
             return true;
         }
         // What the new segment covers it replaces: from the one that begins where it does.
@@ -133,6 +139,13 @@ impl HoldQueue {
     ) -> bool {
         // The window that all of it lies in was counted from the checkpoint, or from one before it.
         let near = hard.checkpoint as i64;
+        if hard.spliced != self.offered_to {
+            // A new local TCP has taken nothing yet.
+            self.offered_to = hard.spliced;
+            for held in &mut self.segments {
+                held.offered = 0;
+            }
+        }
         let mut gone = 0;
         let mut nothing_yet = true;
         'segments: for held in &mut self.segments {

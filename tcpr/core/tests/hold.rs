@@ -183,3 +183,35 @@ fn a_fin_goes_with_the_last_octet_or_alone() {
     });
     assert_eq!(fins, [false, true]);
 }
+
+#[test]
+fn a_new_local_tcp_is_offered_what_an_earlier_one_has_taken_of_a_segment() {
+    let mut queue = HoldQueue::new();
+    hold(&mut queue, 0..300);
+    // There was room for a part of it.
+    assert_eq!(replay(&mut queue, 200, 1460).0, [(0, octets(0..200))]);
+    let recovered = Hard {
+        incarnation: 1,
+        spliced: 1,
+        ..Hard::begin(flow(), OURS, STREAM)
+    };
+    let mut pieces = Vec::new();
+    let left = queue.replay(&recovered, 1000, 1460, &mut Vec::new(), |piece| {
+        pieces.push((STREAM.position(0, piece.sequence()), piece.payload().len()));
+        Verdict::Forward { edited: true }
+    });
+    assert!(!left);
+    assert_eq!(pieces, [(0, 300)]);
+}
+
+#[test]
+fn what_comes_again_is_offered_again() {
+    let mut queue = HoldQueue::new();
+    hold(&mut queue, 0..300);
+    assert_eq!(replay(&mut queue, 200, 1460).0, [(0, octets(0..200))]);
+    // It was lost on its way to the local TCP, and the peer repeats it.
+    hold(&mut queue, 100..300);
+    let (pieces, left) = replay(&mut queue, 1000, 1460);
+    assert!(!left);
+    assert_eq!(pieces, [(100, octets(100..300))]);
+}
