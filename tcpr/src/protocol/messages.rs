@@ -232,7 +232,7 @@ pub enum Notice {
     Acked {
         /// Of which connection.
         flow: Flow,
-        /// Up to here, exclusive; our FIN counts one.
+        /// Up to here, exclusive; our FIN is no output.
         offset: u64,
     },
     /// The local TCP has failed.
