@@ -379,22 +379,28 @@ fn what_the_peer_sends_to_a_dead_application_waits_for_the_next_one() {
     });
 }
 
+/// The application has taken 100,000 octets and the peer's FIN, and has output left of 40,000,000.
+fn after_the_peers_fin() -> Trial {
+    // A peer that does not read keeps our side from closing.
+    let mut trial = Trial::start(Setup {
+        deaf: true,
+        output: Some(40_000_000),
+        quota: 100_000,
+        ..Setup::default()
+    });
+    trial.wait_for_full_buffers();
+    trial.close_peer();
+    let dir = trial.job.dir.clone();
+    wait_for("the peer's end", PATIENCE, || {
+        Progress::load(&dir).ended.then_some(())
+    });
+    trial
+}
+
 #[test]
 fn killed_after_the_peers_fin_that_was_checkpointed() {
     in_bed(test_name!(), || {
-        // A peer that does not read keeps our side from closing.
-        let mut trial = Trial::start(Setup {
-            deaf: true,
-            output: Some(40_000_000),
-            quota: 100_000,
-            ..Setup::default()
-        });
-        trial.wait_for_full_buffers();
-        trial.close_peer();
-        let dir = trial.job.dir.clone();
-        wait_for("the peer's end", PATIENCE, || {
-            Progress::load(&dir).ended.then_some(())
-        });
+        let mut trial = after_the_peers_fin();
         for incarnation in 1..4 {
             trial.kill();
             trial.restart();
@@ -409,19 +415,7 @@ fn killed_after_the_peers_fin_that_was_checkpointed() {
 #[test]
 fn the_server_is_killed_after_the_peers_fin_while_the_application_lives() {
     in_bed(test_name!(), || {
-        // A peer that does not read keeps our side from closing.
-        let mut trial = Trial::start(Setup {
-            deaf: true,
-            output: Some(40_000_000),
-            quota: 100_000,
-            ..Setup::default()
-        });
-        trial.wait_for_full_buffers();
-        trial.close_peer();
-        let dir = trial.job.dir.clone();
-        wait_for("the peer's end", PATIENCE, || {
-            Progress::load(&dir).ended.then_some(())
-        });
+        let mut trial = after_the_peers_fin();
         trial.served.kill();
         trial.served.restart().unwrap();
         let totals = trial.finish();

@@ -412,21 +412,9 @@ fn a_reset_of_the_peer_with_the_very_number_ends_the_connection() {
     assert_eq!(trace.peer(seg(0, 0).flags("R")), "dropped");
 }
 
-/// All is done but for an acknowledgment of our FIN, which was sent.
-fn last_ack() -> Trace {
-    let mut trace = Trace::live();
-    trace.peer(seg(0, 10).ack(0).flags("F").ts(502, 101));
-    trace.app(seg(0, 0).ack(11).ts(102, 502));
-    trace.checkpoint(11);
-    trace.done_writing(5);
-    trace.app(seg(0, 5).ack(11).flags("F").ts(103, 502));
-    trace.peer(seg(11, 0).ack(5).ts(503, 103));
-    trace
-}
-
 #[test]
 fn a_reset_where_only_the_acknowledgment_of_our_fin_lacks_ends_the_connection_well() {
-    let mut trace = last_ack();
+    let mut trace = Trace::last_ack();
     // The peer has waited in TIME-WAIT, and its acknowledgments were lost.
     assert_eq!(
         trace.peer(seg(11, 0).flags("R")),

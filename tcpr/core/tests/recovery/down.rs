@@ -79,13 +79,7 @@ fn after_an_acknowledged_fin_the_new_tcp_begins_with_the_fin() {
 
 /// All is done but for an acknowledgment of our FIN, and the local TCP fails.
 fn failed_in_last_ack() -> Trace {
-    let mut trace = Trace::live();
-    trace.peer(seg(0, 10).ack(0).flags("F").ts(502, 101));
-    trace.app(seg(0, 0).ack(11).ts(102, 502));
-    trace.checkpoint(11);
-    trace.done_writing(5);
-    trace.app(seg(0, 5).ack(11).flags("F").ts(103, 502));
-    trace.peer(seg(11, 0).ack(5).ts(503, 103));
+    let mut trace = Trace::last_ack();
     trace.app(seg(6, 0).ack(11).flags("R"));
     trace
 }

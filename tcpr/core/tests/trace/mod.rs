@@ -137,6 +137,19 @@ impl Trace {
         trace
     }
 
+    /// All is done but for an acknowledgment of our FIN, which was sent: 5 octets of ours and 10 of the
+    /// peer's.
+    pub fn last_ack() -> Trace {
+        let mut trace = Trace::live();
+        trace.peer(seg(0, 10).ack(0).flags("F").ts(502, 101));
+        trace.app(seg(0, 0).ack(11).ts(102, 502));
+        trace.checkpoint(11);
+        trace.done_writing(5);
+        trace.app(seg(0, 5).ack(11).flags("F").ts(103, 502));
+        trace.peer(seg(11, 0).ack(5).ts(503, 103));
+        trace
+    }
+
     pub fn after(&mut self, milliseconds: u64) -> &mut Trace {
         self.now += Duration::from_millis(milliseconds);
         self
