@@ -77,16 +77,11 @@ impl Connection {
         mark: impl FnOnce(&mut Session, &Flow) -> Result<(), Refusal>,
     ) -> Result<(), ClientError> {
         let shared = &self.held.client.shared;
-        let flow = self.held.flow;
         let mut state = shared.lock();
-        let refused = |refusal| ClientError::Refused {
-            what: "checkpoint",
-            flow,
-            refusal,
-        };
-        self.ours(&state.exchange.session)
-            .ok_or(refused(Refusal::Ended))?;
-        mark(&mut state.exchange.session, &flow).map_err(refused)?;
+        state
+            .exchange
+            .session
+            .mark(&self.held.flow, self.held.generation, mark)?;
         shared.send(&mut state);
         Ok(())
     }

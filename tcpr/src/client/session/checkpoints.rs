@@ -9,6 +9,7 @@ use std::time::Duration;
 use tcpr_core::{Flow, Refusal};
 
 use super::{Asked, Medium, Purpose, Session};
+use crate::client::ClientError;
 use crate::protocol::{Ask, Request, line};
 
 impl Session {
@@ -52,6 +53,25 @@ impl Session {
             tracked.hard.peer_fin = Some(end);
         }
         Ok(())
+    }
+
+    /// A checkpoint through a handle of this generation, with the error that its holder is told.
+    pub(in crate::client) fn mark(
+        &mut self,
+        flow: &Flow,
+        generation: u64,
+        mark: impl FnOnce(&mut Session, &Flow) -> Result<(), Refusal>,
+    ) -> Result<(), ClientError> {
+        let tracked = self.connections.get(flow);
+        let marked = match tracked.is_some_and(|tracked| tracked.generation == generation) {
+            true => mark(self, flow),
+            false => Err(Refusal::Ended),
+        };
+        marked.map_err(|refusal| ClientError::Refused {
+            what: "checkpoint",
+            flow: *flow,
+            refusal,
+        })
     }
 
     pub(super) fn transmit_checkpoint(

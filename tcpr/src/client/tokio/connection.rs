@@ -80,16 +80,11 @@ impl Connection {
         &self,
         mark: impl FnOnce(&mut Session, &Flow) -> Result<(), Refusal>,
     ) -> Result<(), ClientError> {
-        let (shared, flow) = (&self.held.client.shared, self.held.flow);
+        let shared = &self.held.client.shared;
         let mut exchange = shared.lock();
-        let refused = |refusal| ClientError::Refused {
-            what: "checkpoint",
-            flow,
-            refusal,
-        };
-        self.ours(&exchange.session)
-            .ok_or(refused(Refusal::Ended))?;
-        mark(&mut exchange.session, &flow).map_err(refused)?;
+        exchange
+            .session
+            .mark(&self.held.flow, self.held.generation, mark)?;
         shared.send(&mut exchange);
         Ok(())
     }
