@@ -131,8 +131,9 @@ fn simulation(seed: u64, rows: &mut Vec<Row>) {
     let what = format!("seeds {seed} to {}", seed + bounds.seeds - 1);
     carry_out(rows, "simulation", what, || {
         let summary = simulation::sweep(&bounds, Mutant::SOUND);
+        let excused = summary.stalls_of_stacks + summary.last_acks_missing + summary.forgotten;
         let covered = format!(
-            "{} runs, {} crashes, {} packets",
+            "{} runs ({excused} excused), {} crashes, {} packets",
             summary.runs, summary.crashes, summary.packets
         );
         (covered, summary.failure.map(|f| f.to_string()))
