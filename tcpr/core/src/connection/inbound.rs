@@ -7,7 +7,7 @@
 use core::time::Duration;
 
 use super::{Connection, FAR, SILENCE, UNTAKEN, later};
-use crate::action::{Action, Actions, Direction, Ending, Verdict};
+use crate::action::{Action, Actions, Direction, Verdict};
 use crate::counters::Counters;
 use crate::packet::{Flags, IcmpError, Packet, Segment, Timestamps};
 use crate::summary::Phase;
@@ -292,7 +292,12 @@ impl<C: Conduct> Connection<C> {
     }
 
     /// Puts into the packet what the local TCP is to see.
-    fn deliver(&mut self, position: i64, acknowledged: i64, packet: &mut Packet<'_>) -> Verdict {
+    pub(super) fn deliver(
+        &mut self,
+        position: i64,
+        acknowledged: i64,
+        packet: &mut Packet<'_>,
+    ) -> Verdict {
         let mut edited = false;
         if packet.flags().contains(Flags::ACK) {
             // The peer may acknowledge what an earlier local TCP has sent, which stacks discard; and
@@ -378,75 +383,6 @@ impl<C: Conduct> Connection<C> {
         }
     }
 
-    /// RFC 9293, 3.5.3 and RFC 5961, 3.2: only the very number resets. And 3.10.7.4: where nothing lacks
-    /// but an acknowledgment, it says that the peer has forgotten what it had finished.
-    fn inbound_reset(
-        &mut self,
-        now: Duration,
-        position: i64,
-        packet: &mut Packet<'_>,
-        actions: &mut Actions,
-        counters: &mut Counters,
-    ) -> Verdict {
-        let expected = self.received.max(self.local_ack);
-        let told = self.told.map_or(self.checkpoint_position(), |(ack, _)| ack);
-        let alive = matches!(self.phase, Phase::Live | Phase::Closing);
-        if self.ended_hard() {
-            return Verdict::Drop;
-        }
-        if position == expected || position == told {
-            if let Some(fin) = self.last_fin() {
-                self.fin = Some(fin);
-                self.sent = self.sent.max(fin + 1);
-                self.acked = self.acked.max(fin + 1);
-                self.heard_peer = true;
-                // A local TCP that is still to come sees the end as if the peer had said it.
-                self.answer_asked(now, packet, actions, counters);
-                if alive {
-                    self.end(now, Ending::Finished, actions);
-                }
-                return Verdict::Drop;
-            }
-            if alive {
-                // A peer that has lost the connection answers what it was told, and that lies
-                // before what the local TCP expects.
-                let number = self.hard.peers.number(expected);
-                let moved = packet.sequence() != number;
-                if moved {
-                    packet.set_sequence(number);
-                }
-                let ack = self.hard.ours.position(self.acked, packet.acknowledgment());
-                let edited =
-                    self.deliver(position, ack, packet) == Verdict::Forward { edited: true };
-                self.end(now, Ending::ResetByPeer, actions);
-                return Verdict::Forward {
-                    edited: edited || moved,
-                };
-            }
-            self.refuse_asked(crate::Refusal::Ended, actions);
-            self.end(now, Ending::ResetByPeer, actions);
-            return Verdict::Drop;
-        }
-        let within = position > told && position < self.edge.max(told + 1);
-        if !within {
-            counters.resets_refused += 1;
-            return Verdict::Drop;
-        }
-        // A challenge: whoever really is the peer answers it with the very number.
-        self.tell(actions);
-        Verdict::Drop
-    }
-
-    /// Where our FIN stands, if nothing else lacks an acknowledgment: the application has announced it,
-    /// and has taken all of the peer. These are the states CLOSING and LAST-ACK; a TCPR in the place of a
-    /// lost one does not know whether the FIN was sent, but no octet is lost either way.
-    fn last_fin(&self) -> Option<i64> {
-        let announced = self.hard.done_writing.map(|end| end as i64);
-        let taken = self.fin_is_checkpointed();
-        let fin = self.fin.or(announced).filter(|_| taken);
-        fin.filter(|&fin| self.acked >= fin)
-    }
-
     /// A SYN on an established connection: never believed (RFC 5961, 4.2). The peer is told where
     /// the connection stands; one that has lost it resets it.
     fn inbound_syn(
@@ -464,21 +400,6 @@ impl<C: Conduct> Connection<C> {
             return Verdict::Forward { edited };
         }
         self.tell(actions);
-        Verdict::Drop
-    }
-
-    /// The connection has ended without both FINs: whoever still speaks is told, once each time.
-    pub(super) fn ended_hard(&self) -> bool {
-        self.phase == Phase::Done && self.ending.is_some_and(|ending| ending != Ending::Finished)
-    }
-
-    fn answer_ended(&mut self, packet: &Packet<'_>, actions: &mut Actions) -> Verdict {
-        if packet.flags().contains(Flags::ACK) && self.ending != Some(Ending::ResetByPeer) {
-            // RFC 9293, 3.5.2: the reset of a connection that does not exist has the number that
-            // the segment acknowledges.
-            let ack = self.hard.ours.position(self.acked, packet.acknowledgment());
-            self.reset_peer(ack, actions);
-        }
         Verdict::Drop
     }
 

@@ -15,6 +15,7 @@ mod inbound;
 mod outbound;
 mod recovery;
 mod requests;
+mod reset;
 
 use core::time::Duration;
 
@@ -431,33 +432,6 @@ impl<C: Conduct> Connection<C> {
             timestamps: None,
             octet: false,
         }
-    }
-
-    /// Resets the local TCP. `sequence` must be the very number that it expects (RFC 5961, 3.2).
-    fn reset_local(&self, sequence: u32, actions: &mut Actions) {
-        actions.push(Action::Inject {
-            direction: Direction::Inbound,
-            segment: self.to_local(sequence),
-        });
-    }
-
-    /// Resets the local TCP as well as its expected number is known.
-    pub(crate) fn reset_old_stack(&self, actions: &mut Actions) {
-        let expected = self.received.max(self.local_ack);
-        self.reset_local(self.hard.peers.number(expected), actions);
-    }
-
-    /// Resets the peer. Where its expected number is behind what is known, it answers, and that
-    /// answer is met with the very number.
-    fn reset_peer(&self, position: i64, actions: &mut Actions) {
-        let segment = Segment {
-            flags: Flags::RST.union(Flags::ACK),
-            ..self.to_peer(position)
-        };
-        actions.push(Action::Inject {
-            direction: Direction::Outbound,
-            segment,
-        });
     }
 }
 
