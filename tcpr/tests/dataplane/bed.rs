@@ -11,6 +11,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, poll};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 use tcpr::Pattern;
 use tcpr::dataplane::nfqueue::{Nfqueue, Options};
 use tcpr::dataplane::{Arrival, Dataplane, Decision};
@@ -107,6 +109,18 @@ impl Pump {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap()
     }
+}
+
+/// Keeps the calling thread, and those it starts from now on, on one processor. The loopback
+/// device keeps what is sent in a backlog of the sending processor's: from several, packets would
+/// overtake each other before they reach any queue.
+pub(crate) fn on_one_processor() {
+    let this = Pid::from_raw(0);
+    let allowed = sched_getaffinity(this).unwrap();
+    let first = (0..CpuSet::count()).find(|processor| allowed.is_set(*processor).unwrap());
+    let mut one = CpuSet::new();
+    one.set(first.unwrap()).unwrap();
+    sched_setaffinity(this, &one).unwrap();
 }
 
 /// Opens a connection from an address of `client` to `server`.

@@ -4,14 +4,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tcpr::Pattern;
 use tcpr::core::packet::{Flags, Packet, Segment};
 use tcpr::dataplane::nfqueue::{Nfqueue, NfqueueError, Options};
 use tcpr::dataplane::{Arrival, Dataplane, Decision, Hook, InjectError};
 
-use crate::bed::{Pump, both, carry, connect, inside, open, pair, sh};
+use crate::bed::{Pump, both, carry, connect, inside, on_one_processor, open, pair, sh, until};
 
 const MIB: usize = 1 << 20;
 
@@ -119,59 +119,135 @@ fn dropped_packets_do_not_arrive() {
 }
 
 #[test]
-fn packets_wanted_whole_come_whole_and_in_order() {
-    inside(
-        "packets::packets_wanted_whole_come_whole_and_in_order",
-        || {
-            let [(server, client), _] = both(5004);
-            let (sender, receiver) = mpsc::channel();
-            let mut asked = 0;
-            // Every 50th packet that is not whole is wanted whole.
-            let pump = Pump::start(open(&[Pattern::Local(server)]), move |arrival| {
-                let packet = Packet::parse(arrival.packet).unwrap();
-                if arrival.hook == Hook::Input && packet.payload_len() > 0 {
-                    if !arrival.whole {
-                        asked += 1;
-                        if u32::is_multiple_of(asked, 50) {
-                            return Decision::WantWhole;
-                        }
-                    }
-                    sender
-                        .send((packet.sequence(), arrival.whole, Instant::now()))
-                        .unwrap();
+fn packets_wanted_whole_come_whole() {
+    inside("packets::packets_wanted_whole_come_whole", || {
+        let [(server, client), _] = both(5004);
+        let (sender, receiver) = mpsc::channel();
+        let mut asked = 0;
+        let mut wanted = None;
+        // Every 50th packet that is not whole is wanted whole.
+        let pump = Pump::start(open(&[Pattern::Local(server)]), move |arrival| {
+            let packet = Packet::parse(arrival.packet).unwrap();
+            if arrival.hook == Hook::Input && packet.payload_len() > 0 {
+                if let Some(wanted) = wanted.take() {
+                    assert_eq!((packet.sequence(), arrival.whole), (wanted, true));
                 }
-                Decision::Accept
-            });
-            let (near, far) = pair(server, client);
-            for _ in 0..3 {
-                carry(&near, &far, 30 * MIB);
-                // Nothing has been needed for longer than all is copied: headers again.
-                std::thread::sleep(Duration::from_millis(1100));
+                if !arrival.whole {
+                    asked += 1;
+                    if u32::is_multiple_of(asked, 50) {
+                        wanted = Some(packet.sequence());
+                        return Decision::WantWhole;
+                    }
+                }
+                sender.send(arrival.whole).unwrap();
             }
-            let dataplane = pump.stop();
-            assert_eq!(dataplane.lost(), 0);
-            dataplane.release().unwrap();
-            let seen: Vec<_> = receiver.iter().collect();
-            for pair in seen.windows(2) {
-                let ahead = pair[1].0.wrapping_sub(pair[0].0);
-                assert!(ahead < 1 << 30, "{:?} came after {:?}", pair[1], pair[0]);
+            Decision::Accept
+        });
+        let (near, far) = pair(server, client);
+        for _ in 0..3 {
+            carry(&near, &far, 30 * MIB);
+            sleep_until_headers_are_enough();
+        }
+        let dataplane = pump.stop();
+        assert_eq!(dataplane.lost(), 0);
+        dataplane.release().unwrap();
+        let seen: Vec<_> = receiver.iter().collect();
+        let turns = seen.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        let whole = seen.iter().filter(|whole| **whole).count();
+        assert!(
+            whole > 10 && whole < seen.len() - 10,
+            "{whole} of {}",
+            seen.len()
+        );
+        assert!(
+            turns >= 4,
+            "went to whole copies and back {turns} times only"
+        );
+    });
+}
+
+/// Nothing has been needed for longer than all is copied then.
+fn sleep_until_headers_are_enough() {
+    std::thread::sleep(Duration::from_millis(1100));
+}
+
+#[test]
+fn packets_behind_one_that_is_wanted_whole_stay_behind_it() {
+    inside(
+        "packets::packets_behind_one_that_is_wanted_whole_stay_behind_it",
+        || {
+            on_one_processor();
+            for (server, client) in both(5008) {
+                let mut dataplane = open(&[Pattern::Local(server)]);
+                for first in [0, 200, 400] {
+                    let all: Vec<u32> = (first..first + 200).collect();
+                    // More than is read at once, from either queue, waits before any is decided.
+                    send_segments(client, server, &all);
+                    let (mut order, mut wanted) = (Vec::new(), Vec::new());
+                    until("all are decided", || {
+                        dataplane
+                            .receive(&mut |arrival| {
+                                let number = Packet::parse(arrival.packet).unwrap().sequence();
+                                if arrival.hook != Hook::Input {
+                                    // A reset: nobody listens.
+                                } else if !arrival.whole && number % 23 == 6 {
+                                    wanted.push(number);
+                                    return Decision::WantWhole;
+                                } else {
+                                    order.push((number, arrival.whole));
+                                }
+                                Decision::Accept
+                            })
+                            .unwrap();
+                        order.len() >= all.len()
+                    });
+                    let numbers: Vec<_> = order.iter().map(|(number, _)| *number).collect();
+                    assert_eq!(numbers, all);
+                    assert!(wanted.len() > 3, "only {wanted:?} were wanted whole");
+                    assert!(wanted.iter().all(|number| order.contains(&(*number, true))));
+                    sleep_until_headers_are_enough();
+                    dataplane.receive(&mut |_| Decision::Accept).unwrap();
+                }
+                assert_eq!(dataplane.lost(), 0);
+                dataplane.release().unwrap();
             }
-            let turns = seen
-                .windows(2)
-                .filter(|pair| pair[0].1 != pair[1].1)
-                .count();
-            let whole = seen.iter().filter(|seen| seen.1).count();
-            assert!(
-                whole > 10 && whole < seen.len() - 10,
-                "{whole} of {}",
-                seen.len()
-            );
-            assert!(
-                turns >= 4,
-                "went to whole copies and back {turns} times only"
-            );
         },
     );
+}
+
+/// Sends segments with these sequence numbers past any TCP, so none is held back or comes twice.
+/// Each is longer than the headers that are copied of it.
+fn send_segments(from: SocketAddr, to: SocketAddr, numbers: &[u32]) {
+    use socket2::{Domain, Protocol, Socket, Type};
+    const PAYLOAD: usize = 400;
+    let raw = Protocol::from(nix::libc::IPPROTO_RAW);
+    let socket = Socket::new(Domain::for_address(to), Type::RAW, Some(raw)).unwrap();
+    let address = SocketAddr::new(to.ip(), 0).into();
+    for number in numbers {
+        let mut headers = [0; Segment::MAX_LEN];
+        let segment = Segment {
+            source: SocketAddr::new(from.ip(), 6001),
+            destination: to,
+            sequence: *number,
+            acknowledgment: 1,
+            flags: Flags::ACK,
+            window: 1000,
+            mss: None,
+            window_scale: None,
+            sack_permitted: false,
+            timestamps: None,
+            octet: false,
+        };
+        let len = segment.emit(&mut headers);
+        let mut octets = [&headers[..len], &[0; PAYLOAD]].concat();
+        let (at, length) = match to {
+            SocketAddr::V4(_) => (2, octets.len()),
+            SocketAddr::V6(_) => (4, octets.len() - 40),
+        };
+        octets[at..at + 2].copy_from_slice(&(length as u16).to_be_bytes());
+        Packet::parse(&mut octets).unwrap().fill_checksum();
+        socket.send_to(&octets, &address).unwrap();
+    }
 }
 
 #[test]
