@@ -340,7 +340,11 @@ fn decide(
             counters.whole += 1;
             return Decision::WantWhole;
         }
-        if core.is_early(now, direction, &packet) && early.len() < EARLY {
+        if core.is_early(direction, &packet) && early.len() < EARLY {
+            if arrival.checksum_is_partial {
+                // It may go on by being injected, and is left to no device then.
+                packet.fill_checksum();
+            }
             early.push(Box::from(packet.bytes()));
             counters.dropped += 1;
             return Decision::Drop;

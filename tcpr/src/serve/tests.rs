@@ -108,6 +108,48 @@ fn a_syn_that_nobody_asks_for_is_refused_after_the_requests() {
 }
 
 #[test]
+fn a_syn_that_overtakes_the_request_is_kept_from_the_peer_after_a_loss_of_tcpr_too() {
+    let (_, hard) = Bench::established();
+    let mut bench = Bench::new();
+    assert_eq!(bench.local_sends(Tcp::syn(SECOND)), [Event::Dropped]);
+    assert!(bench.engine.has_early());
+    let question = bench.ask(recover(hard));
+    assert!(question.is_empty(), "{question:?}");
+    let now = bench.now;
+    bench.engine.offer_early(now);
+    let to_peer = injected(&bench.engine.dataplane.events, flow().remote);
+    assert!(
+        to_peer.iter().all(|told| !told.flags.contains(Flags::SYN)),
+        "{to_peer:?}"
+    );
+    let events = bench.peer_sends(Tcp::ack(PEER + 1, FIRST + 1));
+    let answers = injected(&events, flow().local);
+    assert_eq!(answers.len(), 1, "{events:?}");
+    assert_eq!(answers[0].flags, Flags::SYN.union(Flags::ACK));
+    assert_eq!(answers[0].acknowledgment, SECOND + 1);
+}
+
+#[test]
+fn a_syn_of_a_new_connection_goes_on_as_it_came_after_the_requests() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.local_sends(Tcp::syn(FIRST)), [Event::Dropped]);
+    let now = bench.now;
+    bench.engine.offer_early(now);
+    let syn = Tcp::syn(FIRST).between(flow().local, flow().remote);
+    assert_eq!(bench.engine.dataplane.events, [Event::Injected(syn)]);
+    bench.peer_sends(Tcp::syn_ack(PEER, FIRST + 1));
+    bench.local_sends(Tcp::ack(FIRST + 1, PEER + 1));
+    let registered = bench.reply(Request::Register {
+        flow: flow(),
+        hard: None,
+    });
+    assert!(
+        matches!(registered, Reply::Registered { .. }),
+        "{registered:?}"
+    );
+}
+
+#[test]
 fn recovering_twice_spares_the_new_connection() {
     let (mut bench, hard) = Bench::established();
     bench.reply(recover(hard));

@@ -52,7 +52,7 @@ impl<C: Conduct> Tcpr<C> {
     /// of a recovery which is not asked for yet, and the peer's answer to it would end in a reset.
     /// So may be the SYN of one that was opened from here, as long as nobody has asked for its
     /// protection again: a local TCP repeats the SYN of a recovery that TCPR was lost in.
-    pub(super) fn is_foreign_syn(&self, now: Duration, flow: &Flow, direction: Direction) -> bool {
+    fn is_foreign_syn(&self, now: Duration, flow: &Flow, direction: Direction) -> bool {
         let opened_from_here = Pattern::covering(flow).iter().any(|pattern| {
             !matches!(pattern, Pattern::Local(_))
                 && self.patterns.contains(pattern)

@@ -203,10 +203,11 @@ impl<C: Conduct> Tcpr<C> {
         }
     }
 
-    /// Whether this is the SYN of a recovery that is not asked for yet. The request may be on its
-    /// way: look for it first, and show the SYN to [`segment`](Tcpr::segment) then.
+    /// Whether this may be the SYN of a recovery that is not asked for yet, as any SYN may of a
+    /// connection that is not known: TCPR may have been lost. The request may be on its way: look
+    /// for it first, and show the SYN to [`segment`](Tcpr::segment) then.
     #[must_use]
-    pub fn is_early(&self, now: Duration, direction: Direction, packet: &Packet<'_>) -> bool {
+    pub fn is_early(&self, direction: Direction, packet: &Packet<'_>) -> bool {
         let flags = packet.flags();
         let opens = flags.contains(Flags::SYN) && !flags.contains(Flags::ACK);
         if direction != Direction::Outbound || !opens {
@@ -216,7 +217,7 @@ impl<C: Conduct> Tcpr<C> {
         match self.entries.get(&flow).map(|entry| &entry.state) {
             Some(State::Open(connection)) => connection.is_early(packet.sequence()),
             Some(State::Opening(_) | State::Signed) => false,
-            None => self.is_foreign_syn(now, &flow, direction),
+            None => self.covered(&flow),
         }
     }
 
