@@ -2,8 +2,8 @@
 //! one on NFQUEUE.
 //!
 //! *Assumes* nothing of what is decided about a packet.
-//! *Guarantees* that the packets of one direction are offered in the order in which they came, and
-//! that each is answered for; that a protected packet passes only if somebody has said so; and
+//! *Guarantees* that the packets of one direction are offered in the order in which they came, unless
+//! one is wanted later, and that each is answered for; that a protected packet passes only if somebody has said so; and
 //! that one without protection is never seen here, ICMP errors apart.
 
 pub mod nfqueue;
@@ -61,6 +61,9 @@ pub enum Decision {
     Drop,
     /// It is offered again, whole, and nothing of its direction before it.
     WantWhole,
+    /// It is offered again by a later [`Dataplane::receive`], behind what waits by now. Descriptors
+    /// are readable until then.
+    WantLater,
 }
 
 /// Takes packets of protected connections out of the kernel and puts them back.

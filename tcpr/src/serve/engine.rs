@@ -1,8 +1,8 @@
 //! The engine: carries the core's verdicts and actions out on a dataplane.
 //!
 //! *Assumes* that it alone has the dataplane and the core, that `now` never goes back, and that
-//! [`Engine::turn`] is called whenever packets wait and [`Engine::tick`] when [`Engine::deadline`]
-//! is over.
+//! [`Engine::turn`] is called whenever packets wait, after requests were looked for, and
+//! [`Engine::tick`] when [`Engine::deadline`] is over.
 //! *Guarantees* that actions are carried out in the core's order, after the verdicts of the batch
 //! that they came of; that nothing is allocated for a packet that is not held; and that what
 //! cannot be understood, held or injected is dropped and counted, for peers send again.
@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use tcpr_core::packet::{IcmpError, Packet, Segment};
+use tcpr_core::packet::{Flags, IcmpError, Packet, Segment};
 use tcpr_core::{Action, Actions, Config, Direction, Flow, Pattern, Refusal, Tcpr, Verdict};
 use tracing::{debug, warn};
 
@@ -21,6 +21,9 @@ use crate::protocol::{ChannelCounters, DataplaneCounters, Notice, Reply};
 
 /// SYNs that may wait for a request at a time.
 const EARLY: usize = 1024;
+
+/// One that is not offered again within this time was lost.
+const EARLY_FOR: Duration = Duration::from_secs(1);
 
 /// Core, dataplane and what is between them.
 #[derive(Debug)]
@@ -33,8 +36,9 @@ pub(crate) struct Engine<D> {
     queue: VecDeque<Action>,
     /// Actions of one call. Empty between calls.
     pub(super) actions: Actions,
-    /// SYNs that came before the request to recover.
-    early: Vec<Box<[u8]>>,
+    /// SYNs that may have come before the request to recover, and are offered again once requests
+    /// were looked for: their connections, and since when.
+    early: BTreeMap<Flow, Duration>,
     /// Recoveries that wait for the peer.
     pub(super) waiting: Vec<Waiting>,
     /// Rules that a connection needs beside the patterns.
@@ -69,7 +73,7 @@ impl<D: Dataplane> Engine<D> {
             holds: Holds::new(hold_limit),
             queue: VecDeque::new(),
             actions: Actions::new(),
-            early: Vec::new(),
+            early: BTreeMap::new(),
             waiting: Vec::new(),
             extra: BTreeMap::new(),
             channel: ChannelCounters::default(),
@@ -100,28 +104,6 @@ impl<D: Dataplane> Engine<D> {
         })?;
         self.carry_out();
         Ok(taken)
-    }
-
-    /// Whether SYNs wait for a request: look for requests, then call [`Engine::offer_early`].
-    pub(crate) fn has_early(&self) -> bool {
-        !self.early.is_empty()
-    }
-
-    /// Takes SYNs up that came before what may have been asked for by now.
-    pub(crate) fn offer_early(&mut self, now: Duration) {
-        for mut octets in std::mem::take(&mut self.early) {
-            let Ok(mut packet) = Packet::parse(&mut octets) else {
-                continue;
-            };
-            let outbound = Direction::Outbound;
-            let verdict = self
-                .core
-                .segment(now, outbound, &mut packet, &mut self.actions);
-            if let Verdict::Forward { .. } = verdict {
-                inject(&mut self.dataplane, &mut self.counters, packet.bytes());
-            }
-            self.settle();
-        }
     }
 
     /// When [`Engine::tick`] is to be called.
@@ -303,13 +285,38 @@ fn inject<D: Dataplane>(dataplane: &mut D, counters: &mut DataplaneCounters, oct
     }
 }
 
+/// Whether a SYN from here is to wait until requests were looked for: once, and unless too many do.
+fn waits(
+    core: &Tcpr,
+    early: &mut BTreeMap<Flow, Duration>,
+    now: Duration,
+    syn: &Packet<'_>,
+) -> bool {
+    let flow = Flow {
+        local: syn.source(),
+        remote: syn.destination(),
+    };
+    let has_waited = early.remove(&flow).is_some();
+    if has_waited || !core.is_early(Direction::Outbound, syn) {
+        return false;
+    }
+    if early.len() >= EARLY {
+        early.retain(|_, since| *since + EARLY_FOR > now);
+    }
+    let room = early.len() < EARLY;
+    if room {
+        early.insert(flow, now);
+    }
+    room
+}
+
 /// The verdict on one packet. What is to be done beside it is in `actions` afterwards.
 fn decide(
     core: &mut Tcpr,
     holds: &mut Holds,
     actions: &mut Actions,
     counters: &mut DataplaneCounters,
-    early: &mut Vec<Box<[u8]>>,
+    early: &mut BTreeMap<Flow, Duration>,
     now: Duration,
     arrival: &mut Arrival<'_>,
 ) -> Decision {
@@ -340,14 +347,11 @@ fn decide(
             counters.whole += 1;
             return Decision::WantWhole;
         }
-        if core.is_early(direction, &packet) && early.len() < EARLY {
-            if arrival.checksum_is_partial {
-                // It may go on by being injected, and is left to no device then.
-                packet.fill_checksum();
-            }
-            early.push(Box::from(packet.bytes()));
-            counters.dropped += 1;
-            return Decision::Drop;
+        if direction == Direction::Outbound
+            && packet.flags().contains(Flags::SYN)
+            && waits(core, early, now, &packet)
+        {
+            return Decision::WantLater;
         }
         let verdict = core.segment(now, direction, &mut packet, actions);
         if verdict == Verdict::Hold {

@@ -121,7 +121,6 @@ impl<D: Dataplane, S: AsFd> Server<D, S> {
                     peer => self.attend(now, Peer(peer), event.events()),
                 }
             }
-            self.engine.offer_early(now);
             if events.iter().any(|event| event.data() == PACKETS) {
                 self.engine.turn(now)?;
             }
@@ -139,9 +138,6 @@ impl<D: Dataplane, S: AsFd> Server<D, S> {
     }
 
     fn timeout(&self) -> EpollTimeout {
-        if self.engine.has_early() {
-            return EpollTimeout::ZERO;
-        }
         let now = self.now();
         let resume = self.paused.map(|since| since + PAUSE);
         let expiry = self.datagrams.as_ref().map(Datagrams::deadline);

@@ -83,13 +83,9 @@ fn the_old_socket_has_ended_and_its_reset_is_fenced_before_the_reply() {
 #[test]
 fn a_syn_that_overtakes_the_request_to_recover_waits_for_it() {
     let (mut bench, hard) = Bench::established();
-    assert_eq!(bench.local_sends(Tcp::syn(SECOND)), [Event::Dropped]);
-    assert!(bench.engine.has_early());
+    assert_eq!(bench.local_sends(Tcp::syn(SECOND)), [Event::Later]);
     bench.reply(recover(hard));
-    bench.engine.dataplane.events.clear();
-    let now = bench.now;
-    bench.engine.offer_early(now);
-    let answers = injected(&bench.engine.dataplane.events, flow().local);
+    let answers = injected(&bench.turn(), flow().local);
     assert_eq!(answers.len(), 1);
     assert_eq!(answers[0].flags, Flags::SYN.union(Flags::ACK));
     assert_eq!(answers[0].acknowledgment, SECOND + 1);
@@ -98,11 +94,8 @@ fn a_syn_that_overtakes_the_request_to_recover_waits_for_it() {
 #[test]
 fn a_syn_that_nobody_asks_for_is_refused_after_the_requests() {
     let (mut bench, _) = Bench::established();
-    bench.local_sends(Tcp::syn(SECOND));
-    bench.engine.dataplane.events.clear();
-    let now = bench.now;
-    bench.engine.offer_early(now);
-    let answers = injected(&bench.engine.dataplane.events, flow().local);
+    assert_eq!(bench.local_sends(Tcp::syn(SECOND)), [Event::Later]);
+    let answers = injected(&bench.turn(), flow().local);
     assert_eq!(answers.len(), 1);
     assert!(answers[0].flags.contains(Flags::RST));
 }
@@ -111,17 +104,10 @@ fn a_syn_that_nobody_asks_for_is_refused_after_the_requests() {
 fn a_syn_that_overtakes_the_request_is_kept_from_the_peer_after_a_loss_of_tcpr_too() {
     let (_, hard) = Bench::established();
     let mut bench = Bench::new();
-    assert_eq!(bench.local_sends(Tcp::syn(SECOND)), [Event::Dropped]);
-    assert!(bench.engine.has_early());
+    assert_eq!(bench.local_sends(Tcp::syn(SECOND)), [Event::Later]);
     let question = bench.ask(recover(hard));
     assert!(question.is_empty(), "{question:?}");
-    let now = bench.now;
-    bench.engine.offer_early(now);
-    let to_peer = injected(&bench.engine.dataplane.events, flow().remote);
-    assert!(
-        to_peer.iter().all(|told| !told.flags.contains(Flags::SYN)),
-        "{to_peer:?}"
-    );
+    assert_eq!(bench.turn(), [Event::Dropped]);
     let events = bench.peer_sends(Tcp::ack(PEER + 1, FIRST + 1));
     let answers = injected(&events, flow().local);
     assert_eq!(answers.len(), 1, "{events:?}");
@@ -132,11 +118,9 @@ fn a_syn_that_overtakes_the_request_is_kept_from_the_peer_after_a_loss_of_tcpr_t
 #[test]
 fn a_syn_of_a_new_connection_goes_on_as_it_came_after_the_requests() {
     let mut bench = Bench::new();
-    assert_eq!(bench.local_sends(Tcp::syn(FIRST)), [Event::Dropped]);
-    let now = bench.now;
-    bench.engine.offer_early(now);
+    assert_eq!(bench.local_sends(Tcp::syn(FIRST)), [Event::Later]);
     let syn = Tcp::syn(FIRST).between(flow().local, flow().remote);
-    assert_eq!(bench.engine.dataplane.events, [Event::Injected(syn)]);
+    assert_eq!(bench.turn(), [Event::Passed(syn)]);
     bench.peer_sends(Tcp::syn_ack(PEER, FIRST + 1));
     bench.local_sends(Tcp::ack(FIRST + 1, PEER + 1));
     let registered = bench.reply(Request::Register {

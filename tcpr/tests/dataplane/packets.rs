@@ -215,6 +215,51 @@ fn packets_behind_one_that_is_wanted_whole_stay_behind_it() {
     );
 }
 
+#[test]
+fn a_packet_wanted_later_comes_again_as_it_was_behind_what_waits() {
+    inside(
+        "packets::a_packet_wanted_later_comes_again_as_it_was_behind_what_waits",
+        || {
+            on_one_processor();
+            for (server, client) in both(5009) {
+                let mut dataplane = open(&[Pattern::Local(server)]);
+                send_segments(client, server, &[1, 2, 3]);
+                let mut order = Vec::new();
+                for turn in 1..=2 {
+                    dataplane
+                        .receive(&mut |arrival| {
+                            let number = Packet::parse(arrival.packet).unwrap().sequence();
+                            if arrival.hook == Hook::Input {
+                                order.push((turn, number));
+                                if (turn, number) == (1, 2) {
+                                    return Decision::WantLater;
+                                }
+                            }
+                            Decision::Accept
+                        })
+                        .unwrap();
+                }
+                assert_eq!(order, [(1, 1), (1, 2), (1, 3), (2, 2)]);
+                // Those of a real TCP, whose checksum is yet to be made: it connects.
+                let mut asked = 0;
+                let pump = Pump::start(dataplane, move |arrival| {
+                    let packet = Packet::parse(arrival.packet).unwrap();
+                    asked += u32::from(packet.flags().contains(Flags::SYN));
+                    match packet.flags().contains(Flags::SYN) && asked % 2 == 1 {
+                        true => Decision::WantLater,
+                        false => Decision::Accept,
+                    }
+                });
+                let (near, far) = pair(server, client);
+                carry(&near, &far, MIB);
+                let dataplane = pump.stop();
+                assert_eq!((dataplane.lost(), checksum_errors()), (0, 0));
+                dataplane.release().unwrap();
+            }
+        },
+    );
+}
+
 /// Sends segments with these sequence numbers past any TCP, so none is held back or comes twice.
 /// Each is longer than the headers that are copied of it.
 fn send_segments(from: SocketAddr, to: SocketAddr, numbers: &[u32]) {

@@ -269,6 +269,7 @@ impl Nfqueue {
                     needed |= !icmp;
                     batch.requeue(queue, &packet, second);
                 }
+                Decision::WantLater => batch.requeue(queue, &packet, first),
                 Decision::WantWhole => {
                     *too_long += 1;
                     batch.drop(queue, &packet);

@@ -82,8 +82,13 @@ impl Bench {
 
     /// Offers a segment, and gives what the dataplane did.
     pub(super) fn offer(&mut self, hook: Hook, segment: Vec<u8>) -> Vec<Event> {
-        self.now += at(1);
         self.engine.dataplane.arrivals.push_back((hook, segment));
+        self.turn()
+    }
+
+    /// Offers the segment that waits, and gives what the dataplane did.
+    pub(super) fn turn(&mut self) -> Vec<Event> {
+        self.now += at(1);
         self.engine.dataplane.events.clear();
         assert_eq!(self.engine.turn(self.now).unwrap(), 1);
         std::mem::take(&mut self.engine.dataplane.events)

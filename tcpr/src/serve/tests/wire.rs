@@ -15,6 +15,7 @@ use crate::serve::ServeError;
 pub(crate) enum Event {
     Passed(Vec<u8>),
     Dropped,
+    Later,
     Injected(Vec<u8>),
 }
 
@@ -57,6 +58,7 @@ impl Dataplane for Wire {
         decide: &mut dyn FnMut(&mut Arrival<'_>) -> Decision,
     ) -> Result<usize, Broken> {
         let mut count = 0;
+        let mut later = VecDeque::new();
         while let Some((hook, octets)) = self.arrivals.pop_front() {
             count += 1;
             // First its headers alone, as the queue gives it.
@@ -85,8 +87,13 @@ impl Dataplane for Wire {
                 Decision::AcceptEdited => panic!("a packet was edited that is not whole"),
                 Decision::Drop => Event::Dropped,
                 Decision::WantWhole => panic!("a whole packet was asked for again"),
+                Decision::WantLater => {
+                    later.push_back((hook, octets));
+                    Event::Later
+                }
             });
         }
+        self.arrivals = later;
         Ok(count)
     }
 
