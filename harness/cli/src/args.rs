@@ -122,8 +122,9 @@ pub(crate) struct RunArgs {
     /// [default: results/runs/NAME-TIME]
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
-    /// Only these arms; may be given several times
-    #[arg(long = "strategy", value_parser = parse_strategy)]
+    /// Only these arms, with commas between; may be given several times
+    #[arg(long = "strategy", value_name = "STRATEGY")]
+    #[arg(value_delimiter = ',', value_parser = parse_strategy)]
     pub(crate) strategies: Vec<Strategy>,
     /// Seed, instead of the scenario's
     #[arg(long)]

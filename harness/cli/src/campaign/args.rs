@@ -34,8 +34,9 @@ pub(crate) struct SubmitArgs {
     /// Runs of each arm, instead of the scenario's
     #[arg(long)]
     pub(crate) runs: Option<NonZeroU32>,
-    /// Only these arms; may be given several times
-    #[arg(long = "strategy", value_parser = parse_strategy)]
+    /// Only these arms, with commas between; may be given several times
+    #[arg(long = "strategy", value_name = "STRATEGY")]
+    #[arg(value_delimiter = ',', value_parser = parse_strategy)]
     pub(crate) strategies: Vec<Strategy>,
     /// Seed, instead of the scenario's
     #[arg(long)]

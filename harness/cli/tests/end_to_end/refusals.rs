@@ -63,9 +63,9 @@ fn a_strategy_that_does_not_exist_is_refused_with_those_that_do() {
     let dir = workspace();
     let out = dir.path().join("campaign");
     let mut run = run_once(&shipped("clique4-control.yaml"), &out);
-    finish(run.args(["--strategy", "prayer"]), SHORT_LIMIT)
+    finish(run.args(["--strategy", "none,prayer"]), SHORT_LIMIT)
         .exits_with(2)
-        .says_one_error(&["prayer", "none and graceful-restart"]);
+        .says_one_error(&["'prayer'", "none and graceful-restart"]);
     assert!(!out.exists());
 }
 
