@@ -123,6 +123,25 @@ pub(crate) fn on_one_processor() {
     sched_setaffinity(this, &one).unwrap();
 }
 
+/// What the kernel says of its queues: number, owner, packets that wait, mode, octets copied of
+/// each, packets that found no room in the queue and in its socket, and more.
+pub(crate) fn queues() -> Vec<Vec<i64>> {
+    let queues = sh("cat /proc/net/netfilter/nfnetlink_queue");
+    let columns = |line: &str| {
+        line.split_whitespace()
+            .map(|c| c.parse().unwrap())
+            .collect()
+    };
+    queues.lines().map(columns).collect()
+}
+
+/// Input's own among them.
+pub(crate) fn input_queue() -> Vec<i64> {
+    let number = i64::from(Options::default().queue);
+    let is_inputs = |queue: &Vec<i64>| queue[0] == number;
+    queues().into_iter().find(is_inputs).unwrap()
+}
+
 /// Opens a connection from an address of `client` to `server`.
 pub(crate) fn connect(server: SocketAddr, client: SocketAddr) -> std::io::Result<TcpStream> {
     use socket2::{Domain, Socket, Type};

@@ -11,9 +11,15 @@ use tcpr::core::packet::{Flags, Packet, Segment};
 use tcpr::dataplane::nfqueue::{Nfqueue, NfqueueError, Options};
 use tcpr::dataplane::{Arrival, Dataplane, Decision, Hook, InjectError};
 
-use crate::bed::{Pump, both, carry, connect, inside, on_one_processor, open, pair, sh, until};
+use crate::bed::{
+    Pump, both, carry, connect, input_queue, inside, on_one_processor, open, pair, queues, sh,
+    until,
+};
 
 const MIB: usize = 1 << 20;
+
+/// Octets that are copied of each packet as long as that is enough.
+const HEADERS: i64 = 256;
 
 /// Segments that the receiving TCP has found a wrong checksum in.
 fn checksum_errors() -> u64 {
@@ -146,7 +152,7 @@ fn packets_wanted_whole_come_whole() {
         let (near, far) = pair(server, client);
         for _ in 0..3 {
             carry(&near, &far, 30 * MIB);
-            sleep_until_headers_are_enough();
+            until("headers are enough again", || input_queue()[4] == HEADERS);
         }
         let dataplane = pump.stop();
         assert_eq!(dataplane.lost(), 0);
@@ -164,11 +170,6 @@ fn packets_wanted_whole_come_whole() {
             "went to whole copies and back {turns} times only"
         );
     });
-}
-
-/// Nothing has been needed for longer than all is copied then.
-fn sleep_until_headers_are_enough() {
-    std::thread::sleep(Duration::from_millis(1100));
 }
 
 #[test]
@@ -205,8 +206,10 @@ fn packets_behind_one_that_is_wanted_whole_stay_behind_it() {
                     assert_eq!(numbers, all);
                     assert!(wanted.len() > 3, "only {wanted:?} were wanted whole");
                     assert!(wanted.iter().all(|number| order.contains(&(*number, true))));
-                    sleep_until_headers_are_enough();
-                    dataplane.receive(&mut |_| Decision::Accept).unwrap();
+                    until("headers are enough again", || {
+                        dataplane.receive(&mut |_| Decision::Accept).unwrap();
+                        input_queue()[4] == HEADERS
+                    });
                 }
                 assert_eq!(dataplane.lost(), 0);
                 dataplane.release().unwrap();
@@ -260,8 +263,25 @@ fn a_packet_wanted_later_comes_again_as_it_was_behind_what_waits() {
     );
 }
 
-/// Sends segments with these sequence numbers past any TCP, so none is held back or comes twice.
-/// Each is longer than the headers that are copied of it.
+/// A segment without options.
+fn bare(source: SocketAddr, destination: SocketAddr, flags: Flags) -> Segment {
+    Segment {
+        source,
+        destination,
+        sequence: 0,
+        acknowledgment: 0,
+        flags,
+        window: 1000,
+        mss: None,
+        window_scale: None,
+        sack_permitted: false,
+        timestamps: None,
+        octet: false,
+    }
+}
+
+/// Sends segments with these sequence numbers past any TCP, so none is held back or comes twice,
+/// and waits until all wait. Each is longer than the headers that are copied of it.
 fn send_segments(from: SocketAddr, to: SocketAddr, numbers: &[u32]) {
     use socket2::{Domain, Protocol, Socket, Type};
     const PAYLOAD: usize = 400;
@@ -271,17 +291,8 @@ fn send_segments(from: SocketAddr, to: SocketAddr, numbers: &[u32]) {
     for number in numbers {
         let mut headers = [0; Segment::MAX_LEN];
         let segment = Segment {
-            source: SocketAddr::new(from.ip(), 6001),
-            destination: to,
             sequence: *number,
-            acknowledgment: 1,
-            flags: Flags::ACK,
-            window: 1000,
-            mss: None,
-            window_scale: None,
-            sack_permitted: false,
-            timestamps: None,
-            octet: false,
+            ..bare(SocketAddr::new(from.ip(), 6001), to, Flags::ACK)
         };
         let len = segment.emit(&mut headers);
         let mut octets = [&headers[..len], &[0; PAYLOAD]].concat();
@@ -293,6 +304,7 @@ fn send_segments(from: SocketAddr, to: SocketAddr, numbers: &[u32]) {
         Packet::parse(&mut octets).unwrap().fill_checksum();
         socket.send_to(&octets, &address).unwrap();
     }
+    until("all wait", || input_queue()[2] == numbers.len() as i64);
 }
 
 #[test]
@@ -307,17 +319,8 @@ fn injected_packets_reach_both_sides_and_are_not_offered() {
                 let peer = SocketAddr::new(client.ip(), 6001);
                 let mut octets = [0; Segment::MAX_LEN];
                 let mut segment = Segment {
-                    source: peer,
-                    destination: server,
                     sequence: 1000,
-                    acknowledgment: 0,
-                    flags: Flags::SYN,
-                    window: 1000,
-                    mss: None,
-                    window_scale: None,
-                    sack_permitted: false,
-                    timestamps: None,
-                    octet: false,
+                    ..bare(peer, server, Flags::SYN)
                 };
                 // To the application: its TCP answers.
                 let len = segment.emit(&mut octets);
@@ -431,19 +434,9 @@ fn packets_that_do_not_fit_the_buffer_are_counted_and_the_stream_survives() {
             let dataplane = pump.stop();
             let loss = dataplane.lost();
             // The kernel's own counters: packets that did not reach the socket.
-            let queues = sh("cat /proc/net/netfilter/nfnetlink_queue");
-            let dropped: u64 = queues
-                .lines()
-                .map(|line| {
-                    line.split_whitespace()
-                        .nth(6)
-                        .unwrap()
-                        .parse::<u64>()
-                        .unwrap()
-                })
-                .sum();
+            let dropped: i64 = queues().iter().map(|queue| queue[6]).sum();
             assert!(loss > 0);
-            assert_eq!(loss, dropped);
+            assert_eq!(loss, dropped.cast_unsigned());
             dataplane.release().unwrap();
         },
     );
