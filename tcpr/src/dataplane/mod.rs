@@ -2,9 +2,9 @@
 //! one on NFQUEUE.
 //!
 //! *Assumes* nothing of what is decided about a packet.
-//! *Guarantees* that the packets of one direction are offered in the order in which they came, unless
-//! one is wanted later, and that each is answered for; that a protected packet passes only if somebody has said so; and
-//! that one without protection is never seen here, ICMP errors apart.
+//! *Guarantees* that the packets of one direction are offered in the order in which they came,
+//! unless one is wanted later, and that each is answered for; that a protected packet passes only
+//! if somebody has said so; and that one without protection is never seen here, ICMP errors apart.
 
 pub mod nfqueue;
 

@@ -4,8 +4,8 @@
 //! [`Engine::turn`] is called whenever packets wait, after requests were looked for, and
 //! [`Engine::tick`] when [`Engine::deadline`] is over.
 //! *Guarantees* that actions are carried out in the core's order, after the verdicts of the batch
-//! that they came of; that nothing is allocated for a packet that is not held; and that what
-//! cannot be understood, held or injected is dropped and counted, for peers send again.
+//! that they came of; that nothing is allocated for a packet that neither is held nor waits; and
+//! that what cannot be understood, held or injected is dropped and counted, for peers send again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

@@ -263,13 +263,13 @@ impl Nfqueue {
                     batch.accept_edited(queue, index, &packet);
                 }
                 Decision::Drop | Decision::AcceptEdited => batch.drop(queue, &packet),
+                Decision::WantLater => batch.requeue(queue, &packet, first),
                 Decision::WantWhole if is_first && packet.len <= COPY_MAX as usize => {
                     turn.sent_on = true;
                     // ICMP errors are few, and anybody's.
                     needed |= !icmp;
                     batch.requeue(queue, &packet, second);
                 }
-                Decision::WantLater => batch.requeue(queue, &packet, first),
                 Decision::WantWhole => {
                     *too_long += 1;
                     batch.drop(queue, &packet);
